@@ -1,0 +1,115 @@
+package call
+
+// closeLegs closes each leg that the facts close. It corrects one that was
+// given up and proves to be closed after all, and one whose own BYE proves to
+// be the proxy's, passing again, which arrived before the news that it was built.
+func (c *Call) closeLegs(ev *Event, p *Policy, out []Effect) []Effect {
+	for _, s := range [...]Side{Caller, Callee} {
+		l := c.Leg(s)
+		if l.State == LegConfirmed || l.State == LegGone || l.State == LegOwnBye && c.State == StateDone {
+			continue
+		}
+		state, endAt, code, why := c.evidence(s, p)
+		if state == LegUp && l.State == LegOwnBye {
+			l.State, l.EndAt, l.ClosedSeen, c.changed = "", 0, 0, true
+		}
+		if state == LegUp || state == l.State {
+			continue
+		}
+		l.State, l.EndAt, l.ClosedSeen, l.InFlight, c.changed = state, endAt, ev.Seen, 0, true
+		if code != 0 {
+			l.Code = code
+		}
+		if why && c.Repaired == ReasonNone {
+			c.Repaired = l.Why
+		}
+		out = c.resolve(IncidentUnconfirmed, s, out)
+		out = c.resolve(IncidentOneSided, s, out)
+	}
+	return out
+}
+
+// evidence says how the leg is known to have ended, LegUp if it is not.
+// repaired: it was really up until byeguard's BYE.
+func (c *Call) evidence(s Side, p *Policy) (state LegState, endAt int64, code int, repaired bool) {
+	l, o := c.Leg(s), c.Leg(s.Other())
+	state = LegUp
+	// A BYE of its own, from where it is known to be, that went on to the other
+	// end. A refused or forged one ends nothing.
+	for i := range o.Byes {
+		b := &o.Byes[i]
+		if b.fromEnd() && b.KnownPath && b.reached() && (endAt == 0 || b.InAt < endAt) {
+			state, endAt = LegOwnBye, b.InAt
+		}
+	}
+	if state != LegUp {
+		return state, endAt, 0, false
+	}
+	for i := range l.Byes {
+		b := &l.Byes[i]
+		if b.Code == 481 {
+			b.Stale = l.Contact != "" && b.Target != "" && !p.SameTarget(b.Target, l.Contact)
+		}
+		if !b.confirmed() && !b.gone() {
+			continue
+		}
+		how := LegConfirmed
+		if b.gone() {
+			how = LegGone
+		}
+		if state == LegUp || how == LegConfirmed && state == LegGone || how == state && b.ReplyAt < endAt {
+			state, endAt, code, repaired = how, b.ReplyAt, b.Code, b.Ours && how == LegConfirmed
+			if s == Caller {
+				// The customer's call ends with the first BYE seen or built; a
+				// carrier's leg with the 2xx to its BYE.
+				endAt = b.beganAt()
+			}
+		}
+	}
+	return state, endAt, code, repaired
+}
+
+// beganAt is when the BYE was first seen or built.
+func (b *Bye) beganAt() int64 {
+	if at := earliest(b.InAt, b.OutAt); at != 0 {
+		return at
+	}
+	return b.ReplyAt
+}
+
+// noteEnd settles when the call ended and who ended it: the first BYE that
+// went towards a leg, once a leg is closed or Kamailio ended the call.
+func (c *Call) noteEnd(ev *Event) {
+	if c.State == StateDone || !c.Ended() && !c.Leg(Caller).Closed() && !c.Leg(Callee).Closed() {
+		return
+	}
+	for _, s := range [...]Side{Caller, Callee} {
+		for i := range c.Leg(s).Byes {
+			b := &c.Leg(s).Byes[i]
+			at := b.beganAt()
+			if !b.reached() || at == 0 || c.EndAt != 0 && at >= c.EndAt {
+				continue
+			}
+			c.EndAt, c.changed = at, true
+			if c.Known { // else nobody told which tag is the caller's
+				c.Released = releaser(b, s)
+			}
+		}
+	}
+	if c.EndAt == 0 && c.EndedSeen != 0 {
+		c.EndAt, c.Released, c.changed = ev.At, ReleasedProxy, true
+	}
+}
+
+// releaser names who sent a BYE that was addressed to the leg of side to.
+func releaser(b *Bye, to Side) Releaser {
+	switch {
+	case b.Ours:
+		return ReleasedByeguard
+	case !b.fromEnd():
+		return ReleasedProxy
+	case to == Callee:
+		return ReleasedCaller
+	}
+	return ReleasedCallee
+}

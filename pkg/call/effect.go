@@ -1,0 +1,87 @@
+package call
+
+// EffectKind says what an effect asks for.
+type EffectKind uint8
+
+// Kinds of effects.
+const (
+	EffectAsk      EffectKind = iota + 1 // ask the proxy Question; answer with KindAsked
+	EffectBye                            // send Command; answer with KindResult
+	EffectIncident                       // open or resolve Incident
+)
+
+// Effect is one thing to do, as data. Effects of one Step are carried out in
+// their order, after the call's new state was handed to the store.
+type Effect struct {
+	Kind     EffectKind
+	Reason   Reason
+	Question Question // EffectAsk
+	Command  Command  // EffectBye
+	Incident Incident // EffectIncident
+}
+
+// Question asks the proxy Node whether it holds one very dialog in state 3 or 4.
+type Question struct {
+	Key     Key
+	Node    string
+	Boot    int64 // an answer from another boot counts as HeldUnknown
+	Dialog  DialogID
+	CallID  string
+	FromTag string // the caller's
+	ToTag   string // the callee's
+}
+
+// Command is one BYE to one leg, complete: whoever carries it out needs no
+// other knowledge of the call. It is written down before or with being sent;
+// sending it twice is harmless (the second gets a 481).
+type Command struct {
+	ID       string // unique; also the value of the marker header
+	Key      Key
+	Node     string // the node that sends it
+	Leg      Side   // who gets the BYE
+	Attempt  int    // 1 for the first
+	Reason   Reason
+	CallID   string
+	FromURI  string // the side that seems to send the BYE (the other one)
+	FromTag  string
+	ToURI    string // the side that gets it
+	ToTag    string
+	Target   string // remote target of Leg: a URI or a Contact header body
+	RouteSet string // as Endpoint.RouteSet
+	Socket   string // the proxy's socket towards Leg, "" = let the proxy choose
+	Source   string // "ip:port" that Leg is reached at behind NAT where Target no longer says so; "" = go by Target
+	CSeq     uint32
+}
+
+// Severity of an incident.
+type Severity string
+
+// Severities, from least to most pressing.
+const (
+	SeverityInfo     Severity = "info"
+	SeverityWarning  Severity = "warning"
+	SeverityCritical Severity = "critical"
+)
+
+// IncidentKind is the stable name of a kind of trouble.
+type IncidentKind string
+
+// Kinds of incidents that one call can raise.
+const (
+	IncidentOneSided    IncidentKind = "one_sided_bye"    // a leg got no BYE from the proxy; resolved when repaired
+	IncidentUnconfirmed IncidentKind = "leg_unconfirmed"  // BYEs to a leg failed for good
+	IncidentStuck       IncidentKind = "dialog_stuck"     // one leg closed, the proxy holds the dialog
+	IncidentRefused     IncidentKind = "bye_refused"      // an end point's BYE went nowhere
+	IncidentForgotten   IncidentKind = "dialog_forgotten" // the proxy dropped a call whose legs may live
+)
+
+// Incident is what a person should see. One leg has at most one open
+// incident of a kind; Resolved closes it.
+type Incident struct {
+	Key      Key
+	Kind     IncidentKind
+	Severity Severity
+	Resolved bool
+	Leg      Side
+	Detail   string // one sentence, for people
+}
