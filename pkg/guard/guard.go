@@ -1,0 +1,77 @@
+package guard
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+
+	"github.com/byeguard/byeguard/pkg/call"
+)
+
+// Guard steps the calls of all nodes of this process.
+type Guard struct {
+	opts  Options
+	lanes []*lane
+	asker *asker
+	seed  maphash.Seed
+}
+
+// New returns a guard; Run starts it.
+func New(opts Options) (*Guard, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	g := &Guard{opts: opts, seed: maphash.MakeSeed()}
+	g.asker = newAsker(&g.opts, g.Result)
+	for range opts.Lanes {
+		g.lanes = append(g.lanes, newLane(&g.opts, g.seed, g.asker))
+	}
+	return g, nil
+}
+
+// Restore takes over a call from an earlier run. It must not be called after
+// Run began.
+func (g *Guard) Restore(c call.Call) {
+	c.Resume()
+	g.lane(c.CallID).adopt(&c, g.opts.Clock().UnixMicro())
+}
+
+// Run steps calls until ctx ends. Everything fed before is stepped first.
+func (g *Guard) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { g.asker.run(ctx) })
+	for _, l := range g.lanes {
+		wg.Go(func() { l.run(ctx) })
+	}
+	wg.Wait()
+	return nil
+}
+
+// Feed takes events of one node in the order of their arrival. It never
+// blocks; false means that a lane is full and events were lost: the caller
+// must treat that as a gap. The slice is the guard's afterwards.
+func (g *Guard) Feed(events []call.Event) bool {
+	ok := true
+	if len(g.lanes) == 1 {
+		return g.lanes[0].push(events, g.opts.MaxQueue)
+	}
+	for len(events) > 0 {
+		// A run of events of one lane is handed over as it is.
+		lane, n := g.lane(events[0].CallID), 1
+		for n < len(events) && g.lane(events[n].CallID) == lane {
+			n++
+		}
+		ok = lane.push(events[:n:n], g.opts.MaxQueue) && ok
+		events = events[n:]
+	}
+	return ok
+}
+
+// Result takes the outcome of a command or a question. It is never lost.
+func (g *Guard) Result(ev call.Event) {
+	g.lane(ev.CallID).push([]call.Event{ev}, 0)
+}
+
+func (g *Guard) lane(callID string) *lane {
+	return g.lanes[maphash.String(g.seed, callID)%uint64(len(g.lanes))]
+}

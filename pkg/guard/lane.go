@@ -1,0 +1,240 @@
+package guard
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/byeguard/byeguard/pkg/call"
+)
+
+// entry is one call in a lane's memory. Calls of one Call-ID (a fork's
+// branches, attempts in a row) are chained.
+type entry struct {
+	call      *call.Call
+	next      *entry
+	scheduled int64        // when the entry stands in the timers for; 0 = not at all
+	held      []call.Event // what was seen before the call settled
+}
+
+// lane owns the calls whose Call-ID falls to it. Only its goroutine touches
+// calls and timers; the inbox is shared.
+type lane struct {
+	opts  *Options
+	seed  maphash.Seed
+	asker *asker
+
+	mu     sync.Mutex
+	inbox  [][]call.Event
+	queued int
+	signal chan struct{}
+
+	calls   map[uint64]*entry
+	timers  timers
+	offset  map[string]int64 // byeguard's clock minus the node's, µs
+	updates []call.Update
+	effects []call.Effect
+
+	stats laneStats
+}
+
+func newLane(opts *Options, seed maphash.Seed, a *asker) *lane {
+	return &lane{
+		opts: opts, seed: seed, asker: a,
+		signal: make(chan struct{}, 1),
+		calls:  make(map[uint64]*entry), offset: make(map[string]int64),
+	}
+}
+
+// push queues events; limit 0 means that they are taken in any case.
+func (l *lane) push(events []call.Event, limit int) bool {
+	l.mu.Lock()
+	full := limit > 0 && l.queued+len(events) > limit
+	if !full {
+		l.inbox = append(l.inbox, events)
+		l.queued += len(events)
+	}
+	l.mu.Unlock()
+	if full {
+		l.stats.dropped.Add(uint64(len(events)))
+		return false
+	}
+	select {
+	case l.signal <- struct{}{}:
+	default: // it is awake already
+	}
+	return true
+}
+
+func (l *lane) take() [][]call.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	batches := l.inbox
+	l.inbox, l.queued = nil, 0
+	return batches
+}
+
+func (l *lane) run(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		for _, batch := range l.take() {
+			for i := range batch {
+				l.handle(&batch[i])
+			}
+		}
+		l.fire(l.now())
+		l.flush()
+		timer.Reset(l.sleep())
+		select {
+		case <-l.signal:
+		case <-timer.C:
+		case <-ctx.Done():
+			for _, batch := range l.take() {
+				for i := range batch {
+					l.handle(&batch[i])
+				}
+			}
+			l.flush()
+			return
+		}
+	}
+}
+
+func (l *lane) now() int64 { return l.opts.Clock().UnixMicro() }
+
+// sleep is how long the lane may rest if nothing comes.
+func (l *lane) sleep() time.Duration {
+	next, ok := l.timers.next()
+	if !ok {
+		return time.Hour
+	}
+	return max(0, time.Duration(next-l.now())*time.Microsecond)
+}
+
+// handle finds the call of an event, or makes it, and steps it.
+func (l *lane) handle(ev *call.Event) {
+	if ev.Node != "" && ev.At != 0 && ev.Seq != 0 {
+		l.offset[ev.Node] = ev.Seen - ev.At
+	}
+	if ev.At == 0 { // made by byeguard: put it on the node's clock
+		ev.At = ev.Seen - l.offset[ev.Node]
+	}
+	l.stats.events.Add(1)
+	hash := maphash.String(l.seed, ev.CallID)
+	head := l.calls[hash]
+	for e := head; e != nil; e = e.next {
+		if e.call.Matches(ev) {
+			l.step(e, ev)
+			return
+		}
+	}
+	if !call.Begins(ev.Kind) {
+		l.stats.strays.Add(1)
+		return
+	}
+	var sibling *call.Call
+	for e := head; e != nil && sibling == nil; e = e.next {
+		if e.call.CallID == ev.CallID {
+			sibling = e.call
+		}
+	}
+	e := &entry{call: call.New(ev, sibling), next: head}
+	l.calls[hash] = e
+	l.stats.live.Add(1)
+	l.step(e, ev)
+}
+
+// step moves one call and remembers what is to be stored and done.
+func (l *lane) step(e *entry, ev *call.Event) {
+	from := len(l.effects)
+	before := e.call.State
+	l.effects = e.call.Step(ev, &l.opts.Policy, l.effects)
+	effects := l.effects[from:len(l.effects):len(l.effects)]
+	switch {
+	case e.call.State == call.StateNew: // not a call yet: what was seen is kept until it is
+		if !e.call.Forget {
+			e.held = append(e.held, *ev)
+		}
+	default:
+		for i := range e.held {
+			l.updates = append(l.updates, call.Update{Call: e.call.Clone(), Event: e.held[i]})
+		}
+		e.held = nil
+		l.record(e.call, ev, effects)
+	}
+	if e.call.State != before && e.call.State == call.StateDone {
+		l.stats.done.Add(1)
+	}
+	if e.call.Forget {
+		l.drop(e)
+		return
+	}
+	l.schedule(e)
+}
+
+// record hands on what a person may want to see: every event, and each tick
+// that changed or decided something.
+func (l *lane) record(c *call.Call, ev *call.Event, effects []call.Effect) {
+	if ev.Kind == call.KindTick && !c.Changed() && len(effects) == 0 {
+		return
+	}
+	l.updates = append(l.updates, call.Update{
+		Call: c.Clone(), Changed: c.Changed(), Event: *ev, Effects: append([]call.Effect(nil), effects...),
+	})
+}
+
+// flush hands the updates to the store, then carries out the effects: in this
+// order, so that nothing is done that is not on its way to being written down.
+func (l *lane) flush() {
+	if len(l.updates) > 0 {
+		l.opts.Store.Put(l.updates)
+		clear(l.updates)
+		l.updates = l.updates[:0]
+	}
+	for i := range l.effects {
+		switch e := &l.effects[i]; e.Kind {
+		case call.EffectAsk:
+			l.asker.ask(e.Question)
+		case call.EffectBye:
+			l.opts.Sender.Send(e.Command)
+		case call.EffectIncident:
+			l.log(&e.Incident, e.Reason)
+		}
+	}
+	clear(l.effects)
+	l.effects = l.effects[:0]
+}
+
+// adopt takes over a call of an earlier run; its timers run out at once if
+// their time has come.
+func (l *lane) adopt(c *call.Call, now int64) {
+	hash := maphash.String(l.seed, c.CallID)
+	e := &entry{call: c, next: l.calls[hash]}
+	l.calls[hash] = e
+	l.stats.live.Add(1)
+	c.Wake = now
+	l.schedule(e)
+}
+
+// drop forgets a call.
+func (l *lane) drop(e *entry) {
+	e.scheduled = 0 // what stands in the timers is void
+	hash := maphash.String(l.seed, e.call.CallID)
+	l.stats.live.Add(-1)
+	if l.calls[hash] == e {
+		if e.next == nil {
+			delete(l.calls, hash)
+		} else {
+			l.calls[hash] = e.next
+		}
+		return
+	}
+	for at := l.calls[hash]; at != nil; at = at.next {
+		if at.next == e {
+			at.next = e.next
+			return
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/byeguard/byeguard/pkg/call"
+)
+
+// Store keeps what the guard hands on. Put must not block and takes ownership
+// of the slice's elements, not of the slice.
+type Store interface {
+	Put(updates []call.Update)
+}
+
+// Sender carries out commands. Send must not block; the outcome of each command
+// comes back through [Guard.Result].
+type Sender interface {
+	Send(cmd call.Command)
+}
+
+// Holder answers whether a proxy still holds a dialog in state 3 or 4. It may
+// take its time; an error counts as [call.HeldUnknown].
+type Holder interface {
+	Holds(ctx context.Context, q call.Question) (call.Held, error)
+}
+
+// Options of a Guard. Store, Sender and Policy.SameTarget are required.
+type Options struct {
+	Lanes    int               // goroutines that step calls; default 2
+	MaxQueue int               // events that may wait in one lane; default 65,536
+	Asking   int               // questions under way per node; default 32
+	Policy   call.Policy       // the zero value is not useful: start from call.DefaultPolicy
+	Holders  map[string]Holder // by node name
+	Store    Store
+	Sender   Sender
+	Logger   logrus.FieldLogger
+	Clock    func() time.Time // default time.Now
+}
+
+// Validate says what is missing, after the defaults were filled in.
+func (o *Options) Validate() error {
+	if o.Lanes <= 0 {
+		o.Lanes = 2
+	}
+	if o.MaxQueue <= 0 {
+		o.MaxQueue = 1 << 16
+	}
+	if o.Asking <= 0 {
+		o.Asking = 32
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	switch {
+	case o.Store == nil:
+		return errors.New("guard: a store is required")
+	case o.Sender == nil:
+		return errors.New("guard: a sender is required")
+	case o.Policy.SameTarget == nil:
+		return errors.New("guard: policy needs SameTarget")
+	case o.Logger == nil:
+		return errors.New("guard: a logger is required")
+	}
+	return nil
+}

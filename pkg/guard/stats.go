@@ -1,0 +1,48 @@
+package guard
+
+import (
+	"sync/atomic"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/byeguard/byeguard/pkg/call"
+)
+
+type laneStats struct {
+	events, strays, dropped, done atomic.Uint64
+	live                          atomic.Int64
+}
+
+// Stats of a guard, since it was made.
+type Stats struct {
+	Events  uint64 // stepped
+	Strays  uint64 // of no call that is known
+	Dropped uint64 // lost because a lane was full
+	Done    uint64 // calls that ended with both legs accounted for
+	Live    int64  // calls in memory, those that linger after their end included
+}
+
+// Stats returns a snapshot; it may be called at any time.
+func (g *Guard) Stats() Stats {
+	var s Stats
+	for _, l := range g.lanes {
+		s.Events += l.stats.events.Load()
+		s.Strays += l.stats.strays.Load()
+		s.Dropped += l.stats.dropped.Load()
+		s.Done += l.stats.done.Load()
+		s.Live += l.stats.live.Load()
+	}
+	return s
+}
+
+// log tells of an incident. Details hold no text from SIP.
+func (l *lane) log(i *call.Incident, why call.Reason) {
+	entry := l.opts.Logger.WithFields(logrus.Fields{
+		"call": i.Key.String(), "incident": string(i.Kind), "leg": i.Leg.String(),
+	})
+	if i.Resolved {
+		entry.Info(i.Detail)
+		return
+	}
+	entry.WithField("reason", string(why)).Warn(i.Detail)
+}
