@@ -1,0 +1,157 @@
+package compensate
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/byeguard/byeguard/pkg/call"
+)
+
+// Sender sends commands. Make one with [New], start it with Run.
+type Sender struct {
+	o Options
+
+	mu     sync.Mutex
+	on     bool                   // Run is under way
+	lanes  map[string]*lane       // by node; never changes
+	lost   *lane                  // for commands to nodes that we do not have
+	busy   map[leg]bool           // legs with a command in flight
+	parked map[leg][]call.Command // further commands of busy legs
+	known  map[string]bool        // ids of all commands that wait or are in flight
+
+	flights sync.WaitGroup
+}
+
+// leg names one side of one call, whichever node sends to it.
+type leg struct {
+	key  call.Key
+	side call.Side
+}
+
+func legOf(c call.Command) leg { return leg{key: c.Key, side: c.Leg} }
+
+// New returns a sender that takes commands at once and sends them when it runs.
+func New(o Options) (*Sender, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Sender{
+		o: o.withDefaults(), lanes: map[string]*lane{}, busy: map[leg]bool{},
+		parked: map[leg][]call.Command{}, known: map[string]bool{},
+	}
+	for name, caller := range o.Nodes {
+		s.lanes[name] = newLane(s.o, caller)
+	}
+	s.lost = newLane(s.o, nobody{})
+	return s, nil
+}
+
+// Send takes a command. It never blocks. A command whose ID waits already, or is
+// in flight, is counted and otherwise ignored, so an outbox may be read twice.
+func (s *Sender) Send(c call.Command) {
+	if s.o.Mode == ModeObserve {
+		s.observe(c)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.laneOf(c)
+	if c.ID != "" && s.known[c.ID] {
+		l.stats.Duplicates++
+		return
+	}
+	s.known[c.ID] = true
+	l.stats.Accepted++
+	l.queue = append(l.queue, c)
+	l.nudge()
+}
+
+func (s *Sender) laneOf(c call.Command) *lane {
+	if l := s.lanes[c.Node]; l != nil {
+		return l
+	}
+	return s.lost
+}
+
+// observe counts a command and tells what would have been sent.
+func (s *Sender) observe(c call.Command) {
+	s.mu.Lock()
+	s.laneOf(c).stats.Observed++
+	s.mu.Unlock()
+	log := s.o.Log.WithFields(fields(c))
+	r, err := build(c)
+	if err != nil {
+		log.WithError(err).Warn("observe only: this bye could not have been built")
+		return
+	}
+	log.WithField("request_uri", r.RequestURI).WithField("next_hop", r.NextHop).
+		Info("observe only: a bye is due and not sent")
+}
+
+// ErrRunning means that Run was called while an earlier Run is under way.
+var ErrRunning = errors.New("run compensation: it runs already")
+
+// Run sends commands until ctx ends. Then it sends no more, waits at most
+// Options.Drain for those in flight, gives up the rest, and returns nil. What
+// was not reported is in Pending, and is sent by the next Run.
+func (s *Sender) Run(ctx context.Context) error {
+	s.mu.Lock()
+	if s.on {
+		s.mu.Unlock()
+		return ErrRunning
+	}
+	s.on = true
+	s.mu.Unlock()
+
+	// Commands in flight outlive ctx by the drain time.
+	flight, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	var loops sync.WaitGroup
+	for _, l := range s.allLanes() {
+		loops.Go(func() { s.work(ctx, flight, l) })
+	}
+	loops.Wait()
+
+	landed := make(chan struct{})
+	go func() {
+		defer close(landed)
+		s.flights.Wait()
+	}()
+	drain := time.NewTimer(s.o.Drain)
+	defer drain.Stop()
+	select {
+	case <-landed:
+	case <-drain.C:
+		abort()
+		<-landed
+	}
+	s.mu.Lock()
+	s.on = false
+	s.mu.Unlock()
+	return nil
+}
+
+// Pending returns the commands that wait, oldest first for each node. After Run
+// has returned these are all that were not reported.
+func (s *Sender) Pending() []call.Command {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []call.Command
+	for _, l := range s.allLanes() {
+		all = append(all, l.queue...)
+	}
+	for _, waiting := range s.parked {
+		all = append(all, waiting...)
+	}
+	return all
+}
+
+func (s *Sender) allLanes() []*lane {
+	all := make([]*lane, 0, len(s.lanes)+1)
+	for _, l := range s.lanes {
+		all = append(all, l)
+	}
+	return append(all, s.lost)
+}
