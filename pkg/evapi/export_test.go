@@ -1,0 +1,4 @@
+package evapi
+
+// Backoff is backoff, for its test.
+var Backoff = backoff

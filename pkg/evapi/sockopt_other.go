@@ -1,0 +1,13 @@
+//go:build !linux
+
+package evapi
+
+import (
+	"net"
+	"syscall"
+)
+
+// setBuffers leaves the system's defaults.
+func setBuffers(int) func(network, address string, raw syscall.RawConn) error { return nil }
+
+func quickAck(net.Conn) {}
