@@ -140,12 +140,14 @@ func (c *Call) RepairedLeg() Side {
 	return SideNone
 }
 
-// Resume makes a stored call ready to be stepped again. Questions and commands
-// that were under way are forgotten: they are asked and sent anew, which is
-// harmless.
-func (c *Call) Resume() {
+// Resume makes a stored call ready to be stepped again. A question that was
+// under way is asked anew; a command that was is sent again from the outbox, so
+// the leg waits for its outcome from now on.
+func (c *Call) Resume(now int64) {
 	c.Asks.Pending = false
 	for i := range c.Legs {
-		c.Legs[i].InFlight = 0
+		if c.Legs[i].InFlight != 0 {
+			c.Legs[i].InFlight = now
+		}
 	}
 }

@@ -25,6 +25,7 @@ func (c *Call) learnBye(ev *Event) {
 	case KindByeIn:
 		b.InAt, b.InSeen = earliest(b.InAt, ev.At), earliest(b.InSeen, ev.Seen)
 		b.KnownPath = b.KnownPath || c.Leg(from).known(ev.Source)
+		b.OwnSocket = b.OwnSocket || c.ownSocket(from, ev.Source)
 		fill(&b.Target, ev.RURI)
 		if c.Cause == "" && ev.Reason != "" {
 			c.Cause = ev.Reason
@@ -155,6 +156,14 @@ func (c *Call) learnAsked(ev *Event) {
 func (l *Leg) known(source string) bool {
 	ip := host(source)
 	return ip != "" && (l.Source == "" || host(l.Source) == ip || names(l.Contact, ip) || names(l.RouteSet, ip))
+}
+
+// ownSocket says whether source is the very socket of that side. In a spiral
+// the proxy itself may have been taken for the side: it is not meant.
+func (c *Call) ownSocket(s Side, source string) bool {
+	l := c.Leg(s)
+	return source != "" && source == l.Source &&
+		!strings.HasSuffix(l.Socket, source) && !strings.HasSuffix(c.Leg(s.Other()).Socket, source)
 }
 
 func host(addr string) string {

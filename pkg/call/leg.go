@@ -80,11 +80,14 @@ type Bye struct {
 	Counted     bool        `cbor:"15,keyasint,omitempty"` // its failure is in Leg.Fails
 	Target      string      `cbor:"16,keyasint,omitempty"` // Request-URI
 	Dialog      ProxyDialog `cbor:"17,keyasint,omitempty"` // the proxy dialog that built it
+	OwnSocket   bool        `cbor:"18,keyasint,omitempty"` // came in from exactly where its sender is, not from the proxy
 }
 
-// fromEnd says that an end point sent the BYE: one that repeats a BYE of the
-// proxy (same Call-ID, From tag and CSeq) is the proxy's own, passing again.
-func (b *Bye) fromEnd() bool { return b.InSeen != 0 && b.OutSeen == 0 }
+// fromEnd says that an end point sent the BYE. One that repeats a BYE of the
+// proxy (same Call-ID, From tag and CSeq) is the proxy's own, passing again,
+// unless it came from the end point's very socket: both count on from the same
+// CSeq, so an end point that hangs up after the proxy did picks the same number.
+func (b *Bye) fromEnd() bool { return b.InSeen != 0 && (b.OutSeen == 0 || b.OwnSocket) }
 
 // reached says that the BYE went on towards the leg: it was forwarded, or the
 // leg answered. A BYE that the proxy refused went nowhere; a local 408 after

@@ -22,7 +22,7 @@ func build(c call.Command) (indialog.Request, error) {
 	return indialog.Build(indialog.Dialog{
 		Method: "BYE", CallID: c.CallID,
 		FromURI: c.FromURI, FromTag: c.FromTag, ToURI: c.ToURI, ToTag: c.ToTag,
-		Target: c.Target, RouteSet: c.RouteSet, Socket: c.Socket,
+		Target: c.Target, RouteSet: c.RouteSet, Socket: c.Socket, Source: c.Source,
 		CSeq: c.CSeq, Marker: c.ID,
 	})
 }

@@ -32,8 +32,9 @@ func New(opts Options) (*Guard, error) {
 // Restore takes over a call from an earlier run. It must not be called after
 // Run began.
 func (g *Guard) Restore(c call.Call) {
-	c.Resume()
-	g.lane(c.CallID).adopt(&c, g.opts.Clock().UnixMicro())
+	now := g.opts.Clock().UnixMicro()
+	c.Resume(now)
+	g.lane(c.CallID).adopt(&c, now)
 }
 
 // Run steps calls until ctx ends. Everything fed before is stepped first.

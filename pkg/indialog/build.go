@@ -2,6 +2,7 @@ package indialog
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -41,6 +42,8 @@ func Build(d Dialog) (Request, error) {
 	case len(hops) == 0:
 		if rest, hop, ok := takeAlias(target); ok {
 			target, r.NextHop = rest, hop
+		} else if hop, ok := sourceHop(d.Source, d.Socket); ok {
+			r.NextHop = hop
 		}
 		r.RequestURI = target.requestURI()
 	case hops[0].loose():
@@ -62,6 +65,21 @@ func Build(d Dialog) (Request, error) {
 	}
 	r.Headers = headers(d, routes)
 	return r, nil
+}
+
+// sourceHop names the address behind a NAT as a next hop, by the transport of
+// the proxy's socket towards it: what Kamailio's set_contact_alias would have
+// written (nathelper).
+func sourceHop(source, socket string) (string, bool) {
+	ap, err := netip.ParseAddrPort(source)
+	if err != nil {
+		return "", false
+	}
+	hop := "sip:" + ap.String()
+	if proto, _, ok := strings.Cut(socket, ":"); ok && proto != "udp" {
+		hop += ";transport=" + proto
+	}
+	return hop, true
 }
 
 // nextHop returns the URI without headers: tm takes address, port, transport

@@ -218,3 +218,29 @@ func TestBuildRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestSourceNamesTheNextHopBehindNAT(t *testing.T) {
+	t.Parallel()
+	base := indialog.Dialog{
+		Method: "BYE", CallID: "c", FromURI: "sip:a@a.example", FromTag: "A", ToURI: "sip:b@b.example", ToTag: "B",
+		Target: "<sip:b@10.0.0.5:5060>", Socket: "udp:192.0.2.9:5060", CSeq: 7,
+	}
+	for _, c := range []struct{ name, source, socket, target, routes, want string }{
+		{"udp", "198.51.100.7:1024", "udp:192.0.2.9:5060", base.Target, "", "sip:198.51.100.7:1024"},
+		{"tcp", "198.51.100.7:1024", "tcp:192.0.2.9:5060", base.Target, "", "sip:198.51.100.7:1024;transport=tcp"},
+		{"ipv6", "[2001:db8::7]:1024", "udp:[2001:db8::9]:5060", base.Target, "", "sip:[2001:db8::7]:1024"},
+		{"none", "", "udp:192.0.2.9:5060", base.Target, "", indialog.None},
+		{"rubbish", "198.51.100.7:1024\r\nX: y", "", base.Target, "", indialog.None},
+		{"a route wins", "198.51.100.7:1024", "", base.Target, "<sip:192.0.2.50;lr>", "sip:192.0.2.50;lr"},
+		{"an alias wins", "198.51.100.7:1024", "", "<sip:b@10.0.0.5;alias=203.0.113.4~5062~1>", "", "sip:203.0.113.4:5062"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := base
+			d.Source, d.Socket, d.Target, d.RouteSet = c.source, c.socket, c.target, c.routes
+			r, err := indialog.Build(d)
+			require.NoError(t, err)
+			require.Equal(t, c.want, r.NextHop)
+		})
+	}
+}

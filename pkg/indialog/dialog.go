@@ -20,6 +20,10 @@ type Dialog struct {
 	// Socket is the proxy's socket towards the remote side, "udp:192.0.2.1:5060".
 	// Empty lets the proxy choose.
 	Socket string
+	// Source is "ip:port" where the remote side is really reached: for one behind
+	// NAT whose newest Contact was seen before the proxy put its alias in. Used
+	// where neither a route nor an alias names the next hop; "" = go by Target.
+	Source string
 	// CSeq is the number that the request carries, 1 to 2^31-1 (RFC 3261 section
 	// 8.1.1.5). It is sent as given: tm.t_uac_wait does not count it up.
 	CSeq uint32
