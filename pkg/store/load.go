@@ -1,0 +1,78 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lib/pq"
+
+	"github.com/byeguard/byeguard/pkg/call"
+)
+
+// Load hands every live call of the nodes (nil: of all) to f, in no order, so
+// that byeguard can go on after a restart. The rows are streamed: memory does
+// not grow with their number. An error of f ends it. A row that cannot be
+// decoded is logged and passed over: one bad row must not keep byeguard from
+// guarding the others.
+func (s *Store) Load(ctx context.Context, nodes []string, f func(call.Call) error) error {
+	query, args := "select call_key, blob from byeguard.dialogs", []any(nil)
+	if nodes != nil {
+		query, args = query+" where node = any($1)", []any{pq.Array(escapeAll(nodes))}
+	}
+	return s.blobs(ctx, query, args, func(key, blob []byte) error {
+		c, err := decodeCall(blob)
+		if err != nil {
+			s.log.WithError(err).WithField("call", fmt.Sprintf("%x", key)).Error("live call in the database cannot be read: passed over")
+			return nil
+		}
+		return f(c)
+	})
+}
+
+// PendingCommands hands every command of the nodes (nil: of all) to f that was
+// written down and has no result yet, oldest first: they may or may not have
+// been sent before the restart.
+func (s *Store) PendingCommands(ctx context.Context, nodes []string, f func(call.Command) error) error {
+	query, args := "select call_key, request from byeguard.outbox where state = 'pending'", []any(nil)
+	if nodes != nil {
+		query, args = query+" and node = any($1)", []any{pq.Array(escapeAll(nodes))}
+	}
+	return s.blobs(ctx, query+" order by created_at, id", args, func(key, blob []byte) error {
+		c, err := decodeCommand(blob)
+		if err != nil {
+			s.log.WithError(err).WithField("call", fmt.Sprintf("%x", key)).Error("pending command in the database cannot be read: passed over")
+			return nil
+		}
+		return f(c)
+	})
+}
+
+func (s *Store) blobs(ctx context.Context, query string, args []any, f func(key, blob []byte) error) (err error) {
+	rows, err := s.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("load from database %s: %w", s.target, err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var key, blob []byte
+		if err := rows.Scan(&key, &blob); err != nil {
+			return fmt.Errorf("load from database %s: %w", s.target, err)
+		}
+		if err := f(key, blob); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("load from database %s: %w", s.target, err)
+	}
+	return nil
+}
+
+func escapeAll(in []string) []string {
+	out := make([]string, len(in))
+	for i, s := range in {
+		out[i] = Escape(s)
+	}
+	return out
+}

@@ -1,0 +1,99 @@
+package store
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Options says how to reach PostgreSQL and how much to hold back before
+// writing. The zero value of every field but URL means its default.
+type Options struct {
+	// URL is a postgres:// URL or a key=value string, as libpq takes them.
+	URL    string
+	Logger logrus.FieldLogger // default: none
+
+	// ReadOnly is for programs that only look: a standby server will do.
+	ReadOnly bool
+	// MaxConns bounds the connections; the writer has one of them. Default 6.
+	MaxConns int
+	// ReadTimeout bounds one query of a reader, on the server too; Load has
+	// none. Default 30 s.
+	ReadTimeout time.Duration
+	// WriteTimeout is the longest silence of PostgreSQL that the writer bears
+	// before it takes the connection for dead. Default 30 s.
+	WriteTimeout time.Duration
+
+	// FlushEvery is how long an update may wait. Default 500 ms.
+	FlushEvery time.Duration
+	// FlushCalls is how many waiting calls (or eight times as many rows of
+	// evidence) cause a flush at once, and how many one transaction takes.
+	// Default 2,000.
+	FlushCalls int
+	// MaxEvidence bounds the rows of evidence that wait; above it the oldest
+	// are dropped and counted. Default 500,000.
+	MaxEvidence int
+	// MaxEvidenceBytes bounds the same in bytes. Default 256 MiB.
+	MaxEvidenceBytes int
+	// Drain bounds the last flush when Run ends. Default 5 s.
+	Drain time.Duration
+	// RetryMin and RetryMax bound the wait after a failed flush, which doubles
+	// and has jitter. Defaults 100 ms and 10 s.
+	RetryMin, RetryMax time.Duration
+
+	// KeepEvents and KeepCDRs say how old the days may grow that Run keeps of
+	// evidence and CDRs. Zero keeps all.
+	KeepEvents, KeepCDRs time.Duration
+}
+
+// DefaultOptions returns the documented defaults; URL is empty.
+func DefaultOptions() Options {
+	return Options{
+		MaxConns: 6, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
+		FlushEvery: 500 * time.Millisecond, FlushCalls: 2000,
+		MaxEvidence: 500_000, MaxEvidenceBytes: 256 << 20, Drain: 5 * time.Second,
+		RetryMin: 100 * time.Millisecond, RetryMax: 10 * time.Second,
+	}
+}
+
+// Validate says what is wrong with the options, nil if nothing.
+func (o *Options) Validate() error {
+	switch {
+	case o.URL == "":
+		return errors.New("no database URL: give one like postgres://user@host/database")
+	case o.MaxConns < 0, o.MaxConns == 1:
+		return errors.New("at least 2 database connections are needed")
+	case o.FlushEvery < 0, o.FlushCalls < 0, o.MaxEvidence < 0, o.MaxEvidenceBytes < 0, o.Drain < 0,
+		o.RetryMin < 0, o.RetryMax < 0, o.ReadTimeout < 0, o.WriteTimeout < 0, o.KeepEvents < 0, o.KeepCDRs < 0:
+		return errors.New("times and limits of the store must not be negative")
+	}
+	return nil
+}
+
+func (o Options) withDefaults() Options {
+	d := DefaultOptions()
+	def(&o.MaxConns, d.MaxConns)
+	def(&o.ReadTimeout, d.ReadTimeout)
+	def(&o.WriteTimeout, d.WriteTimeout)
+	def(&o.FlushEvery, d.FlushEvery)
+	def(&o.FlushCalls, d.FlushCalls)
+	def(&o.MaxEvidence, d.MaxEvidence)
+	def(&o.MaxEvidenceBytes, d.MaxEvidenceBytes)
+	def(&o.Drain, d.Drain)
+	def(&o.RetryMin, d.RetryMin)
+	def(&o.RetryMax, d.RetryMax)
+	if o.Logger == nil {
+		l := logrus.New()
+		l.SetOutput(io.Discard)
+		o.Logger = l
+	}
+	return o
+}
+
+func def[T int | time.Duration](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}

@@ -1,0 +1,129 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/sirupsen/logrus"
+
+	"github.com/byeguard/byeguard/pkg/call"
+)
+
+// Store is one connection pool to byeguard's schema. All methods may be called
+// from any goroutine; Run only once.
+type Store struct {
+	db     *sqlx.DB
+	conns  *connSet
+	target string
+	opts   Options
+	log    logrus.FieldLogger
+
+	pending *pending
+	wake    chan struct{}   // a flush is due now
+	flushes chan chan error // callers of Flush
+	stopped chan struct{}   // closed when Run has ended
+	ord     atomic.Int64    // number of the next row of evidence
+	lines   sync.Pool       // *line
+
+	counters counters
+	writer   writer // used by Run alone
+}
+
+func newStore(db *sqlx.DB, conns *connSet, target string, opts Options) *Store {
+	s := &Store{
+		db: db, conns: conns, target: target, opts: opts, log: opts.Logger,
+		pending: newPending(opts.MaxEvidence, opts.MaxEvidenceBytes),
+		wake:    make(chan struct{}, 1), flushes: make(chan chan error), stopped: make(chan struct{}),
+		lines: sync.Pool{New: func() any { return new(line) }},
+	}
+	// Rows of a later run come after those of an earlier one.
+	s.ord.Store(time.Now().UnixMicro())
+	s.writer.s, s.writer.filedAt = s, map[call.Key]int64{}
+	return s
+}
+
+// Close closes the connections. Run must have ended.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Target names the database for people, without its password.
+func (s *Store) Target() string { return s.target }
+
+// Put takes updates to be written by Run. It never waits for PostgreSQL and
+// does no I/O. Updates of one call must come in order; of several for the same
+// call only the newest Version is written. Put keeps the snapshots' slices and
+// strings but not the slice updates. A call in StateNew is kept as evidence
+// only.
+func (s *Store) Put(updates []call.Update) {
+	l := s.lines.Get().(*line)
+	rows := 0
+	l.buf = l.buf[:0]
+	ends := 0
+	for i := range updates {
+		u := &updates[i]
+		n := len(u.Effects) + 1
+		rows += l.evidence(u, s.ord.Add(int64(n))-int64(n))
+		if len(l.buf) >= chunkSize/2 && i+1 < len(updates) {
+			// Not one big chunk: dropping and bisecting go by chunks.
+			s.put(updates[ends:i+1], l.buf, rows)
+			ends, rows, l.buf = i+1, 0, l.buf[:0]
+		}
+	}
+	s.put(updates[ends:], l.buf, rows)
+	if cap(l.buf) <= 4*chunkSize {
+		s.lines.Put(l)
+	}
+}
+
+func (s *Store) put(updates []call.Update, evidence []byte, rows int) {
+	p := s.pending
+	p.mu.Lock()
+	for i := range updates {
+		p.add(&updates[i])
+	}
+	p.addEvidence(evidence, rows)
+	due := len(p.order) >= s.opts.FlushCalls || p.rows >= 8*s.opts.FlushCalls
+	p.mu.Unlock()
+	if due {
+		s.kick()
+	}
+}
+
+// PutNode notes whether a node is connected; detail is one sentence on it for
+// people. Like Put it never waits.
+func (s *Store) PutNode(name string, connected bool, detail string) {
+	p := s.pending
+	p.mu.Lock()
+	n := p.nodes[name]
+	n.hasState, n.connected, n.detail = true, connected, detail
+	p.nodes[name] = n
+	p.mu.Unlock()
+}
+
+func (s *Store) kick() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Flush waits until all that was Put before is committed, or ctx ends. It
+// needs Run.
+func (s *Store) Flush(ctx context.Context) error {
+	done := make(chan error, 1)
+	select {
+	case s.flushes <- done:
+	case <-s.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
