@@ -1,0 +1,185 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/byeguard/byeguard/pkg/call"
+	"github.com/byeguard/byeguard/pkg/compensate"
+	"github.com/byeguard/byeguard/pkg/guard"
+	"github.com/byeguard/byeguard/pkg/indialog"
+	"github.com/byeguard/byeguard/pkg/kamrpc"
+	"github.com/byeguard/byeguard/pkg/store"
+	"github.com/byeguard/byeguard/pkg/watchdog"
+)
+
+// App is the daemon.
+type App struct {
+	cfg   Config
+	log   logrus.FieldLogger
+	beats *watchdog.Beats
+
+	parts *stack
+	store *store.Store
+	guard *guard.Guard
+	send  *compensate.Sender
+	nodes []*node
+
+	mu       sync.Mutex
+	httpAddr string
+	ready    chan struct{}
+}
+
+// New returns a daemon for a valid configuration. beats may be nil: nobody
+// watches then.
+func New(cfg Config, log logrus.FieldLogger, beats *watchdog.Beats) (*App, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &App{cfg: cfg, log: log, beats: beats, ready: make(chan struct{})}, nil
+}
+
+// Ready is closed once everything was started. Nodes may still be connecting.
+func (a *App) Ready() <-chan struct{} { return a.ready }
+
+// HTTPAddr returns where HTTP listens, "" when it does not; valid once ready.
+func (a *App) HTTPAddr() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.httpAddr
+}
+
+// Store returns the store; valid once ready.
+func (a *App) Store() *store.Store { return a.store }
+
+// Run starts the daemon and runs it until ctx ends or a part of it fails for
+// good. It stops what it started, in the opposite order.
+func (a *App) Run(ctx context.Context) error {
+	a.parts = newStack(a.log)
+	err := a.start(ctx)
+	if err == nil {
+		close(a.ready)
+		a.beats.Ready()
+		a.log.Infof("byeguard guards %d node(s), mode %s", len(a.nodes), a.cfg.Mode)
+		select {
+		case <-ctx.Done():
+			a.log.Info("stopping")
+		case err = <-a.parts.fatal:
+		}
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // told to stop while starting
+	}
+	return errors.Join(err, a.parts.stop())
+}
+
+// start brings the parts up from the back to the front: nothing is read before
+// what it leads to can be carried out and written down.
+func (a *App) start(ctx context.Context) error {
+	if err := a.startStore(ctx); err != nil {
+		return err
+	}
+	if err := a.makeNodes(); err != nil {
+		return err
+	}
+	if err := a.startGuard(ctx); err != nil {
+		return err
+	}
+	if err := a.startHTTP(ctx); err != nil {
+		return err
+	}
+	return a.startNodes(ctx)
+}
+
+// makeNodes makes the clients of all nodes; none connects yet.
+func (a *App) makeNodes() error {
+	for i := range a.cfg.Nodes {
+		n, err := a.newNode(&a.cfg.Nodes[i])
+		if err != nil {
+			return fmt.Errorf("node %s: %w", a.cfg.Nodes[i].Name, err)
+		}
+		a.nodes = append(a.nodes, n)
+	}
+	return nil
+}
+
+// startGuard starts the core and the sender of its commands, and takes over
+// the calls of an earlier run.
+func (a *App) startGuard(ctx context.Context) error {
+	callers := make(map[string]compensate.Caller)
+	holders := make(map[string]guard.Holder)
+	for _, n := range a.nodes {
+		callers[n.cfg.Name], holders[n.cfg.Name] = n.rpc, n.rpc
+	}
+	var err error
+	a.send, err = compensate.New(compensate.Options{
+		Nodes: callers, Mode: compensate.Mode(a.cfg.Mode), Rate: a.cfg.ByeRate, Burst: int(max(a.cfg.ByeRate, 1)),
+		Log: a.log, Results: func(_ call.Key, ev call.Event) { a.guard.Result(ev) },
+	})
+	if err != nil {
+		return err
+	}
+	a.guard, err = guard.New(guard.Options{
+		Policy: a.cfg.policy(indialog.SameTarget), Holders: holders,
+		Store: a.store, Sender: a.send, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.restore(ctx); err != nil {
+		return err
+	}
+	a.parts.run("guard", 10*time.Second, a.guard.Run)
+	a.parts.run("compensation", 15*time.Second, a.send.Run)
+	return nil
+}
+
+// restore takes over what an earlier run left: live calls, and commands whose
+// outcome is not known. Sending those again is harmless.
+func (a *App) restore(ctx context.Context) error {
+	var names []string
+	for _, n := range a.nodes {
+		names = append(names, n.cfg.Name)
+	}
+	calls, began := 0, time.Now()
+	err := a.store.Load(ctx, names, func(c call.Call) error {
+		a.guard.Restore(c)
+		if calls++; calls%100_000 == 0 {
+			a.log.Infof("taking over calls: %d", calls)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("take over calls: %w", err)
+	}
+	commands := 0
+	err = a.store.PendingCommands(ctx, names, func(c call.Command) error {
+		commands++
+		a.send.Send(c)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("take over commands: %w", err)
+	}
+	if calls+commands > 0 {
+		a.log.Infof("took over %d calls and %d commands in %v", calls, commands, time.Since(began).Round(time.Millisecond))
+	}
+	return nil
+}
+
+var _ compensate.Caller = (*kamrpc.Client)(nil)
+
+// Connected says whether byeguard reads the events of all its nodes.
+func (a *App) Connected() bool {
+	for _, n := range a.nodes {
+		if ok, _ := n.status(); !ok {
+			return false
+		}
+	}
+	return true
+}

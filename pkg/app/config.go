@@ -1,0 +1,142 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/byeguard/byeguard/pkg/call"
+	"github.com/byeguard/byeguard/pkg/compensate"
+)
+
+// Config is byeguard's configuration. The keys are documented in
+// docs/configuration.md; DefaultConfig has the defaults.
+type Config struct {
+	DatabaseURL string        `koanf:"database_url"` // "" = a private cluster in DataDir
+	DataDir     string        `koanf:"data_dir"`
+	AutoMigrate bool          `koanf:"auto_migrate"`
+	Nodes       []Node        `koanf:"nodes"`
+	Mode        string        `koanf:"mode"` // "compensate" or "observe"
+	Grace       time.Duration `koanf:"grace"`
+	CSeqStep    uint32        `koanf:"cseq_step"`
+	StuckAfter  time.Duration `koanf:"stuck_after"`
+	ByeRate     float64       `koanf:"bye_rate"` // BYEs a second and node
+	HTTP        string        `koanf:"http"`     // "" = no HTTP
+	LogLevel    string        `koanf:"log_level"`
+	LogFormat   string        `koanf:"log_format"` // "text" or "json"
+}
+
+// Node is one Kamailio.
+type Node struct {
+	Name        string `koanf:"name"`         // as BYEGUARD_NODE in its configuration
+	Evapi       string `koanf:"evapi"`        // host:port
+	JSONRPC     string `koanf:"jsonrpc"`      // http://host:port/RPC
+	LogFile     string `koanf:"log_file"`     // "" = not followed
+	JournalUnit string `koanf:"journal_unit"` // "" = not followed
+}
+
+// DefaultConfig returns the documented defaults.
+func DefaultConfig() Config {
+	p := call.DefaultPolicy()
+	return Config{
+		DataDir: defaultDataDir(), AutoMigrate: true, Mode: string(compensate.ModeCompensate),
+		Grace: p.Grace, CSeqStep: p.CSeqStep, StuckAfter: p.Stuck, ByeRate: compensate.DefaultRate,
+		HTTP: "127.0.0.1:9430", LogLevel: "info", LogFormat: "text",
+	}
+}
+
+func defaultDataDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/byeguard"
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "byeguard")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "byeguard-data"
+	}
+	return filepath.Join(home, ".local", "state", "byeguard")
+}
+
+// Validate says, in one line for each, everything that keeps the daemon from
+// running on this configuration.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if len(c.Nodes) == 0 {
+		bad("nodes: none is configured; add one like {name: kam1, evapi: 127.0.0.1:8448, jsonrpc: http://127.0.0.1:8080/RPC}")
+	}
+	names := make(map[string]bool)
+	for i := range c.Nodes {
+		if err := c.Nodes[i].validate(); err != nil {
+			bad("nodes[%d]: %w", i, err)
+		}
+		if names[c.Nodes[i].Name] {
+			bad("nodes[%d]: name %q is used twice", i, c.Nodes[i].Name)
+		}
+		names[c.Nodes[i].Name] = true
+	}
+	if c.Mode != string(compensate.ModeCompensate) && c.Mode != string(compensate.ModeObserve) {
+		bad("mode: %q; use compensate or observe", c.Mode)
+	}
+	if c.Grace < 50*time.Millisecond || c.Grace > time.Minute {
+		bad("grace: %v; use 50ms to 1m", c.Grace)
+	}
+	if c.CSeqStep == 0 || c.CSeqStep > 1<<20 {
+		bad("cseq_step: %d; use 1 to %d", c.CSeqStep, 1<<20)
+	}
+	if c.StuckAfter < time.Second {
+		bad("stuck_after: %v; use 1s or more", c.StuckAfter)
+	}
+	if c.ByeRate <= 0 {
+		bad("bye_rate: %v; use a number above 0", c.ByeRate)
+	}
+	if c.HTTP != "" {
+		if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
+			bad("http: %q; use host:port, as 127.0.0.1:9430, or nothing", c.HTTP)
+		}
+	}
+	if _, err := logrus.ParseLevel(c.LogLevel); err != nil {
+		bad("log_level: %q; use error, warning, info or debug", c.LogLevel)
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		bad("log_format: %q; use text or json", c.LogFormat)
+	}
+	if c.DatabaseURL == "" && c.DataDir == "" {
+		bad("data_dir: empty; without database_url the private PostgreSQL needs a directory")
+	}
+	return errors.Join(errs...)
+}
+
+func (n *Node) validate() error {
+	if n.Name == "" {
+		return errors.New("name is missing; use the value of BYEGUARD_NODE in kamailio.cfg")
+	}
+	if _, _, err := net.SplitHostPort(n.Evapi); err != nil {
+		return fmt.Errorf("evapi: %q; use host:port, as 127.0.0.1:8448", n.Evapi)
+	}
+	u, err := url.Parse(n.JSONRPC)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("jsonrpc: %q; use a URL, as http://127.0.0.1:8080/RPC", n.JSONRPC)
+	}
+	if n.LogFile != "" && n.JournalUnit != "" {
+		return errors.New("log_file and journal_unit exclude each other; keep one")
+	}
+	return nil
+}
+
+// policy returns the core's policy after the configuration.
+func (c *Config) policy(sameTarget func(a, b string) bool) call.Policy {
+	p := call.DefaultPolicy()
+	p.Grace, p.CSeqStep, p.Stuck = c.Grace, c.CSeqStep, c.StuckAfter
+	p.Observe = c.Mode == string(compensate.ModeObserve)
+	p.SameTarget = sameTarget
+	return p
+}

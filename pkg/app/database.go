@@ -1,0 +1,82 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/byeguard/byeguard/pkg/cluster"
+	"github.com/byeguard/byeguard/pkg/store"
+)
+
+// clusterDir is where the private PostgreSQL lives below the data directory.
+func (c *Config) clusterDir() string { return filepath.Join(c.DataDir, "postgres") }
+
+// FindDatabase returns the database that a command should read: the configured
+// one, or the private cluster of a daemon that runs on this machine.
+func FindDatabase(c *Config) (string, error) {
+	if c.DatabaseURL != "" {
+		return c.DatabaseURL, nil
+	}
+	url, err := cluster.Locate(c.clusterDir(), "")
+	if errors.Is(err, cluster.ErrNotRunning) {
+		return "", fmt.Errorf("no database: database_url is not set and no byeguard serves from %s; "+
+			"give -c FILE, --database-url or --data-dir", c.DataDir)
+	}
+	return url, err
+}
+
+// startStore opens the database, which may be started for it, and begins to
+// write.
+func (a *App) startStore(ctx context.Context) error {
+	url := a.cfg.DatabaseURL
+	if url == "" {
+		began := time.Now()
+		pg, err := cluster.Start(ctx, cluster.Options{Dir: a.cfg.clusterDir(), Logger: a.log})
+		if err != nil {
+			return fmt.Errorf("start the private PostgreSQL (or set database_url): %w", err)
+		}
+		a.parts.onStop("postgresql", 30*time.Second, pg.Stop)
+		url = pg.URL()
+		a.log.Infof("private PostgreSQL in %s is up after %v", a.cfg.clusterDir(), time.Since(began).Round(time.Millisecond))
+	}
+	opts := store.DefaultOptions()
+	opts.URL, opts.Logger = url, a.log
+	if err := a.openStore(ctx, opts); err != nil {
+		return err
+	}
+	a.parts.onStop("database connections", 5*time.Second, func(context.Context) error { return a.store.Close() })
+	a.parts.run("store", 10*time.Second, a.store.Run)
+	return nil
+}
+
+// openStore waits for a PostgreSQL that is not up yet, since machines start
+// their services in any order, and fails at once on anything that waiting
+// cannot mend.
+func (a *App) openStore(ctx context.Context, opts store.Options) error {
+	for wait := 500 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		err := a.tryStore(ctx, opts)
+		if err == nil || !errors.Is(err, store.ErrUnreachable) {
+			return err
+		}
+		a.log.WithError(err).Warnf("PostgreSQL is not there; trying again in %v", wait)
+		a.beats.Beat()
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (a *App) tryStore(ctx context.Context, opts store.Options) (err error) {
+	if a.cfg.AutoMigrate {
+		if err := store.Migrate(ctx, opts); err != nil {
+			return err
+		}
+	}
+	a.store, err = store.Open(ctx, opts)
+	return err
+}

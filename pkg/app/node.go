@@ -1,0 +1,156 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/byeguard/byeguard/pkg/call"
+	"github.com/byeguard/byeguard/pkg/evapi"
+	"github.com/byeguard/byeguard/pkg/kamrpc"
+	"github.com/byeguard/byeguard/pkg/lostlog"
+	"github.com/byeguard/byeguard/pkg/watchdog"
+)
+
+// node is one Kamailio: its events, its JSON-RPC and, where configured, its log.
+// It is the handler of its evapi client.
+type node struct {
+	app    *App
+	cfg    *Node
+	log    logrus.FieldLogger
+	rpc    *kamrpc.Client
+	events *evapi.Client
+	lost   *lostlog.Source
+	beat   *watchdog.Source
+
+	mu        sync.Mutex
+	connected bool
+	ever      bool   // was connected since the start
+	checked   bool   // JSON-RPC has what is needed
+	problem   string // why it is not connected
+	toldAt    time.Time
+}
+
+func (a *App) newNode(cfg *Node) (*node, error) {
+	n := &node{app: a, cfg: cfg, log: a.log.WithField("node", cfg.Name), problem: "not connected yet"}
+	n.beat = a.beats.NewSource("evapi " + cfg.Name)
+	var err error
+	if n.rpc, err = kamrpc.New(kamrpc.Options{URL: cfg.JSONRPC}); err != nil {
+		return nil, err
+	}
+	if n.events, err = evapi.New(evapi.Options{Addr: cfg.Evapi, Node: cfg.Name, Logger: n.log, Beat: n.beat.Beat}); err != nil {
+		return nil, err
+	}
+	if cfg.LogFile != "" || cfg.JournalUnit != "" {
+		n.lost, err = lostlog.New(lostlog.Options{Node: cfg.Name, File: cfg.LogFile, Unit: cfg.JournalUnit, Logger: n.log})
+	}
+	return n, err
+}
+
+// startNodes begins to read. A node that cannot work as it is configured ends
+// the start; one that is merely down is waited for.
+func (a *App) startNodes(ctx context.Context) error {
+	for _, n := range a.nodes {
+		if err := n.check(ctx); err != nil {
+			return fmt.Errorf("node %s: %w", n.cfg.Name, err)
+		}
+	}
+	for _, n := range a.nodes {
+		a.parts.onStop("JSON-RPC of "+n.cfg.Name, time.Second, func(context.Context) error { n.rpc.Close(); return nil })
+		if n.lost != nil {
+			a.parts.run("log of "+n.cfg.Name, 2*time.Second, func(ctx context.Context) error {
+				return n.lost.Run(ctx, func(ev call.Event) { a.guard.Feed([]call.Event{ev}) })
+			})
+		}
+		a.parts.run("events of "+n.cfg.Name, 2*time.Second, func(ctx context.Context) error {
+			defer n.beat.Close()
+			return n.events.Run(ctx, n)
+		})
+	}
+	return nil
+}
+
+// check asks the proxy whether it has the RPC commands that byeguard needs.
+func (n *node) check(ctx context.Context) error {
+	err := n.rpc.Check(ctx)
+	if err == nil {
+		n.mu.Lock()
+		n.checked = true
+		n.mu.Unlock()
+		return nil
+	}
+	var down *kamrpc.TransportError
+	if errors.As(err, &down) {
+		n.log.WithError(err).Warnf("JSON-RPC at %s does not answer; going on, the node may come up later", n.cfg.JSONRPC)
+		return nil
+	}
+	return err
+}
+
+// checkLate is check for a node that came up after byeguard.
+func (n *node) checkLate() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := n.check(ctx); err != nil {
+		n.log.WithError(err).Error("BYEs cannot be sent through this node")
+	}
+}
+
+// Connected implements evapi.Handler.
+func (n *node) Connected(h evapi.Hello) {
+	n.beat.Enable()
+	n.mu.Lock()
+	n.connected, n.ever, n.problem, n.toldAt = true, true, "", time.Time{}
+	checked := n.checked
+	n.mu.Unlock()
+	if !checked { // its JSON-RPC was down when byeguard started
+		go n.checkLate()
+	}
+	n.log.WithFields(logrus.Fields{"kamailio": h.Version, "credit": h.Limit, "boot": h.Boot}).Info("connected to evapi")
+	if h.Restarted {
+		n.log.Warn("the proxy was restarted; it has forgotten its calls, byeguard has not")
+	}
+	n.app.store.PutNode(n.cfg.Name, true, h.Version)
+}
+
+// Events implements evapi.Handler.
+func (n *node) Events(events []call.Event) bool { return n.app.guard.Feed(events) }
+
+// Gap implements evapi.Handler.
+func (n *node) Gap(g evapi.Gap) {
+	n.log.WithFields(logrus.Fields{"from": g.From, "to": g.To, "cause": string(g.Cause)}).
+		Warn("events of the proxy were not seen; calls that they belong to may stay open")
+}
+
+// Disconnected implements evapi.Handler. What waiting cannot mend ends the
+// daemon while it is starting, like any other error in the configuration; later
+// a proxy that is being worked on must not cost the guard of the others.
+func (n *node) Disconnected(err error) {
+	n.beat.Disable()
+	n.mu.Lock()
+	news := n.connected || n.problem != err.Error() || time.Since(n.toldAt) > time.Minute
+	n.connected, n.problem = false, err.Error()
+	if news {
+		n.toldAt = time.Now()
+	}
+	ever := n.ever
+	n.mu.Unlock()
+	if news {
+		n.log.WithError(err).Warn("not connected to evapi; connecting again")
+		n.app.store.PutNode(n.cfg.Name, false, err.Error())
+	}
+	if !ever && (errors.Is(err, evapi.ErrNotByeguard) || errors.Is(err, evapi.ErrNode) || errors.Is(err, evapi.ErrVersion)) {
+		n.app.parts.fail(fmt.Errorf("node %s: %w", n.cfg.Name, err))
+	}
+}
+
+// status says whether the node is connected, and if not, why.
+func (n *node) status() (ok bool, why string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.connected, n.problem
+}
