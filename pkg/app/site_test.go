@@ -1,10 +1,10 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
-	"io"
-	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,16 +22,16 @@ import (
 // site is one operator's place: a Kamailio, a byeguard beside it, a caller and
 // a callee that judge every request strictly.
 type site struct {
-	t       *testing.T
-	ctx     context.Context
-	kam     *lab.Kamailio
-	app     *app.App
-	db      string
-	sql     *sqlx.DB
-	caller  *lab.UA
-	callee  *lab.UA
-	stop    func()
-	started time.Time
+	t      *testing.T
+	ctx    context.Context
+	kam    *lab.Kamailio
+	app    *app.App
+	db     string
+	sql    *sqlx.DB
+	caller *lab.UA
+	callee *lab.UA
+	stop   func()
+	log    syncBuffer
 }
 
 type siteOptions struct {
@@ -47,7 +47,7 @@ func newSite(t *testing.T, o siteOptions) *site {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	t.Cleanup(cancel)
-	s := &site{t: t, ctx: ctx, started: time.Now()}
+	s := &site{t: t, ctx: ctx}
 	s.db = lab.Postgres(t)
 	if o.callee.Name == "" {
 		o.callee.Name = "bob"
@@ -106,14 +106,36 @@ func (s *site) guard(change func(*app.Config)) {
 	}
 }
 
+// logger keeps what byeguard logs, and shows it when the test fails.
 func (s *site) logger() logrus.FieldLogger {
 	log := logrus.New()
-	log.SetOutput(io.Discard)
-	if os.Getenv("BYEGUARD_TEST_LOG") != "" {
-		log.SetOutput(s.t.Output())
-	}
 	log.SetLevel(logrus.DebugLevel)
+	log.SetFormatter(&logrus.TextFormatter{DisableColors: true})
+	log.SetOutput(&s.log)
+	s.t.Cleanup(func() {
+		if s.t.Failed() {
+			s.t.Log("byeguard's log:\n" + s.log.String())
+		}
+	})
 	return log
+}
+
+// syncBuffer is a buffer for many writers.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
 }
 
 // call places one call and waits until it is up at both ends.

@@ -91,7 +91,10 @@ func (c *Call) owe(s Side, ev *Event, p *Policy, out []Effect) []Effect {
 func (c *Call) oweFirst(s Side, ev *Event, p *Policy, out []Effect) []Effect {
 	o, now := c.Leg(s.Other()), ev.Seen
 	if c.EndedSeen != 0 { // row 2: Kamailio says that it ended the call
-		if due := c.EndedSeen + us(p.Grace); now < due && c.LostSeen == 0 {
+		if c.LostSeen != 0 {
+			return c.send(s, ReasonLogLine, ev, p, out)
+		}
+		if due := c.EndedSeen + us(p.Grace); now < due {
 			c.wake(due)
 			return out
 		}

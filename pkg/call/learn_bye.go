@@ -154,8 +154,11 @@ func (c *Call) learnAsked(ev *Event) {
 // known says whether a message from source came on a path that this leg is
 // known to use. Ports are not compared: TCP and NAT change them.
 func (l *Leg) known(source string) bool {
+	if source == "" || l.Source == "" || l.Source == source {
+		return source != ""
+	}
 	ip := host(source)
-	return ip != "" && (l.Source == "" || host(l.Source) == ip || names(l.Contact, ip) || names(l.RouteSet, ip))
+	return host(l.Source) == ip || names(l.Contact, ip) || names(l.RouteSet, ip)
 }
 
 // ownSocket says whether source is the very socket of that side. In a spiral

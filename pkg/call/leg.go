@@ -99,9 +99,6 @@ func (b *Bye) reached() bool {
 	return b.FwdSeen != 0 && (b.Refused == 0 || b.Refused == 408)
 }
 
-// failed says that the leg's final answer does not close it.
-func (b *Bye) failed() bool { return b.Code >= 300 && !b.gone() }
-
 // gone says that the leg does not know the dialog any more: 481 closes a leg
 // only if it came from the current target.
 func (b *Bye) gone() bool { return b.Code == 481 && !b.Stale }

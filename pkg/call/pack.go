@@ -1,5 +1,7 @@
 package call
 
+import "strings"
+
 // pack gathers the call's texts in one allocation of their own, so that they do
 // not keep the events alive that they came from.
 func (c *Call) pack() {
@@ -13,11 +15,12 @@ func (c *Call) pack() {
 	for _, f := range all {
 		n += len(*f)
 	}
-	buf := make([]byte, 0, n)
+	var b strings.Builder
+	b.Grow(n)
 	for _, f := range all {
-		buf = append(buf, *f...)
+		b.WriteString(*f)
 	}
-	s := string(buf)
+	s := b.String()
 	for _, f := range all {
 		k := len(*f)
 		*f, s = s[:k], s[k:]

@@ -39,6 +39,9 @@ type lane struct {
 	stats laneStats
 }
 
+// maxHeld bounds the strays that are kept of what may turn out to be a call.
+const maxHeld = 32
+
 func newLane(opts *Options, seed maphash.Seed, a *asker) *lane {
 	return &lane{
 		opts: opts, seed: seed, asker: a,
@@ -152,12 +155,11 @@ func (l *lane) step(e *entry, ev *call.Event) {
 	before := e.call.State
 	l.effects = e.call.Step(ev, &l.opts.Policy, l.effects)
 	effects := l.effects[from:len(l.effects):len(l.effects)]
-	switch {
-	case e.call.State == call.StateNew: // not a call yet: what was seen is kept until it is
-		if !e.call.Forget {
+	if e.call.State == call.StateNew { // not a call yet: what was seen is kept until it is
+		if !e.call.Forget && len(e.held) < maxHeld {
 			e.held = append(e.held, *ev)
 		}
-	default:
+	} else {
 		for i := range e.held {
 			l.updates = append(l.updates, call.Update{Call: e.call.Clone(), Event: e.held[i]})
 		}
