@@ -80,6 +80,7 @@ type Call struct {
 	DoneSeen  int64 `cbor:"21,keyasint,omitempty"`
 
 	Asks     Asks     `cbor:"22,keyasint,omitempty"`
+	EndedAt  int64    `cbor:"27,keyasint,omitempty"` // EndedSeen on the proxy's clock
 	Open     uint16   `cbor:"23,keyasint,omitempty"` // open incidents, one bit a kind
 	Repaired Reason   `cbor:"24,keyasint,omitempty"` // why byeguard sent a BYE that was confirmed by 2xx
 	Released Releaser `cbor:"25,keyasint,omitempty"`

@@ -38,7 +38,7 @@ func (c *Call) evidence(s Side, p *Policy) (state LegState, endAt int64, code in
 	// end. A refused or forged one ends nothing.
 	for i := range o.Byes {
 		b := &o.Byes[i]
-		if b.fromEnd() && b.KnownPath && b.reached() && (endAt == 0 || b.InAt < endAt) {
+		if b.fromEnd() && b.KnownPath && b.believed() && (endAt == 0 || b.InAt < endAt) {
 			state, endAt = LegOwnBye, b.InAt
 		}
 	}
@@ -47,7 +47,7 @@ func (c *Call) evidence(s Side, p *Policy) (state LegState, endAt int64, code in
 	}
 	for i := range l.Byes {
 		b := &l.Byes[i]
-		if b.Code == 481 {
+		if b.Code != 0 {
 			b.Stale = l.Contact != "" && b.Target != "" && !p.SameTarget(b.Target, l.Contact)
 		}
 		if !b.confirmed() && !b.gone() {
@@ -69,6 +69,23 @@ func (c *Call) evidence(s Side, p *Policy) (state LegState, endAt int64, code in
 	return state, endAt, code, repaired
 }
 
+// believed says that the BYE ended its sender's leg. From the sender's address
+// but another socket it may be a neighbour's behind the same NAT: where the
+// other end refuses such a one, it has ended nothing.
+func (b *Bye) believed() bool {
+	refused := b.Code >= 300 && b.Code != 408 && b.Code != 481
+	if b.OutSeen != 0 { // the answer may be the proxy's BYE's: only the forwarding counts
+		return b.forwarded()
+	}
+	return b.reached() && (b.OwnSocket || !refused)
+}
+
+// counts says that the BYE had to do with the end of the call: a stranger's that
+// nobody confirmed had not.
+func (b *Bye) counts() bool {
+	return b.OutSeen != 0 || b.reached() && (b.KnownPath && b.believed() || b.confirmed() || b.gone())
+}
+
 // beganAt is when the BYE was first seen or built.
 func (b *Bye) beganAt() int64 {
 	if at := earliest(b.InAt, b.OutAt); at != 0 {
@@ -79,26 +96,41 @@ func (b *Bye) beganAt() int64 {
 
 // noteEnd settles when the call ended and who ended it: the first BYE that
 // went towards a leg, once a leg is closed or Kamailio ended the call.
-func (c *Call) noteEnd(ev *Event) {
-	if c.State == StateDone || !c.Ended() && !c.Leg(Caller).Closed() && !c.Leg(Callee).Closed() {
+func (c *Call) noteEnd() {
+	if c.State == StateDone {
 		return
 	}
+	var at int64
+	by := ReleasedUnknown
+	if c.Ended() || c.Leg(Caller).Closed() || c.Leg(Callee).Closed() {
+		at, by = c.firstBye()
+		if c.EndedAt != 0 && (at == 0 || c.EndedAt < at) {
+			at, by = c.EndedAt, ReleasedProxy
+		}
+	}
+	if at != c.EndAt || by != c.Released {
+		c.EndAt, c.Released, c.changed = at, by, true
+	}
+}
+
+// firstBye returns when the first BYE that counts was seen or built, and whose
+// it was.
+func (c *Call) firstBye() (first int64, by Releaser) {
+	by = ReleasedUnknown
 	for _, s := range [...]Side{Caller, Callee} {
 		for i := range c.Leg(s).Byes {
 			b := &c.Leg(s).Byes[i]
 			at := b.beganAt()
-			if !b.reached() || at == 0 || c.EndAt != 0 && at >= c.EndAt {
+			if !b.counts() || at == 0 || first != 0 && at >= first {
 				continue
 			}
-			c.EndAt, c.changed = at, true
+			first = at
 			if c.Known { // else nobody told which tag is the caller's
-				c.Released = releaser(b, s)
+				by = releaser(b, s)
 			}
 		}
 	}
-	if c.EndAt == 0 && c.EndedSeen != 0 {
-		c.EndAt, c.Released, c.changed = ev.At, ReleasedProxy, true
-	}
+	return first, by
 }
 
 // releaser names who sent a BYE that was addressed to the leg of side to.
@@ -106,7 +138,7 @@ func releaser(b *Bye, to Side) Releaser {
 	switch {
 	case b.Ours:
 		return ReleasedByeguard
-	case !b.fromEnd():
+	case b.OutSeen != 0 && (b.InAt == 0 || b.OutAt <= b.InAt):
 		return ReleasedProxy
 	case to == Callee:
 		return ReleasedCaller

@@ -18,7 +18,7 @@ func (c *Call) decide(ev *Event, p *Policy, out []Effect) []Effect {
 		return out // the call is up: nothing hints at its end
 	}
 	out = c.closeLegs(ev, p, out)
-	c.noteEnd(ev)
+	c.noteEnd()
 	if c.State != StateDone {
 		for _, s := range [...]Side{Caller, Callee} {
 			out = c.owe(s, ev, p, out)
@@ -30,8 +30,8 @@ func (c *Call) decide(ev *Event, p *Policy, out []Effect) []Effect {
 
 // settle turns strays into a call. What forms a dialog does so at once. A stray
 // BYE does so only after the time in which its call's start may still overtake
-// it, and only if it proves that there was a call: an end point confirmed it,
-// or the proxy built it for a dialog of its own. Forged BYEs, however many, are
+// it, and only if it proves that there was a call: the proxy knew its dialog, and
+// an end point confirmed the BYE or the proxy built it. Forged BYEs, however many, are
 // thus no calls.
 func (c *Call) settle(now int64, p *Policy) bool {
 	due := c.FirstSeen + us(p.Settle)
@@ -51,6 +51,9 @@ func (c *Call) settle(now int64, p *Policy) bool {
 }
 
 func (c *Call) proven() (yes, waiting bool) {
+	if len(c.Dialogs) == 0 {
+		return false, false
+	}
 	yes = c.EndedSeen != 0
 	for i := range c.Legs {
 		for j := range c.Legs[i].Byes {
@@ -111,10 +114,18 @@ func (c *Call) oweFirst(s Side, ev *Event, p *Policy, out []Effect) []Effect {
 			return out
 		case c.Asks.Gone:
 			return c.send(s, reason, ev, p, out)
+		case o.State.confirmed() && !c.Asks.Held:
+			// Nobody can be asked, for a minute now: the proxy was restarted, or its
+			// JSON-RPC is down. The other end is known to be gone: that is enough.
+			if due := o.ClosedSeen + us(p.Stuck); now >= due {
+				return c.send(s, ReasonOtherEndGone, ev, p, out)
+			} else {
+				c.wake(due)
+			}
 		}
 		return c.ask(first, now, out)
 	}
-	if o.State == LegConfirmed || o.State == LegGone {
+	if o.State.confirmed() {
 		if due := o.ClosedSeen + us(p.Grace); now < due {
 			c.wake(due)
 			return out
@@ -145,10 +156,10 @@ func (c *Call) oweAgain(s Side, last *Bye, ev *Event, p *Policy, out []Effect) [
 		l.Fails++
 		l.FailSeen = now
 	}
-	if last.Ours && (last.Code == 401 || last.Code == 403 || last.Code == 407) {
+	if last.Ours && needsCredentials(last.Code) {
 		return c.giveUp(s, ReasonAuthRequired, now, out)
 	}
-	if l.Fails > len(p.Retry) {
+	if l.Fails > len(p.Retry) || l.Attempt > len(p.Retry)+1 {
 		return c.giveUp(s, ReasonExhausted, now, out)
 	}
 	if due := l.FailSeen + us(p.Retry[l.Fails-1]); now < due {

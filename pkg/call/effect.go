@@ -79,6 +79,7 @@ const (
 // incident of a kind; Resolved closes it.
 type Incident struct {
 	Key      Key
+	CallID   string
 	Kind     IncidentKind
 	Severity Severity
 	Resolved bool

@@ -38,8 +38,8 @@ func (c *Call) learn(ev *Event) {
 // the callee's what stands in the message.
 func (c *Call) learnStart(ev *Event) {
 	c.learnAnswered(ev)
-	c.learnSide(Caller, &ev.Caller, ev.Source)
-	c.learnSide(Callee, &ev.Callee, ev.PeerSource)
+	c.learnSide(Caller, &ev.Caller, ev, ev.Source)
+	c.learnSide(Callee, &ev.Callee, ev, ev.PeerSource)
 	fill(&c.Leg(Callee).Source, ev.PeerSource)
 	fill(&c.Leg(Callee).Contact, ev.Contact)
 }
@@ -74,7 +74,7 @@ func (c *Call) learnAnswered(ev *Event) {
 	if c.InviteCSeq == 0 {
 		c.InviteCSeq, c.Code = ev.CSeq, 200
 	}
-	c.moveCSeq(Caller, ev.CSeq)
+	c.ownRequest(Caller, ev.CSeq)
 }
 
 // learnConfirm: the ACK. The proxy's dialog knows both sides now.
@@ -85,14 +85,17 @@ func (c *Call) learnConfirm(ev *Event) {
 	}
 	c.Known = true
 	c.ConfirmAt = earliest(c.ConfirmAt, ev.At)
-	c.learnSide(Caller, &ev.Caller, ev.Source)
-	c.learnSide(Callee, &ev.Callee, "")
+	if ev.Dialog.IsZero() {
+		return // it tells no more than the message, which may be the callee's
+	}
+	c.learnSide(Caller, &ev.Caller, ev, ev.Source)
+	c.learnSide(Callee, &ev.Callee, ev, "")
 }
 
 // learnSide takes over what the proxy's dialog says of a side. In a spiral the
 // dialog nearest to the end point, the one with fewer routes, is believed. What
 // a target refresh told later is newer than the proxy's dialog and stays.
-func (c *Call) learnSide(s Side, e *Endpoint, source string) {
+func (c *Call) learnSide(s Side, e *Endpoint, ev *Event, source string) {
 	l := c.Leg(s)
 	c.set(&l.URI, e.URI)
 	c.moveCSeq(s, e.CSeq)
@@ -115,6 +118,7 @@ func (c *Call) learnSide(s Side, e *Endpoint, source string) {
 		c.set(&l.Source, source)
 	}
 	l.Hops = hops
+	l.Node = ev.Node
 }
 
 // learnTarget: an in-dialog request moves its sender's CSeq. The Contact of a
@@ -127,11 +131,14 @@ func (c *Call) learnTarget(ev *Event) {
 	}
 	l, o := c.Leg(s), c.Leg(s.Other())
 	if ev.Code == 0 {
-		c.moveCSeq(s, ev.CSeq)
+		c.ownRequest(s, ev.CSeq)
 		if ev.Contact != "" && ev.CSeq > l.NextCSeq && (ev.Method == "INVITE" || ev.Method == "UPDATE") {
 			l.NextContact, l.NextSource, l.NextCSeq, c.changed = ev.Contact, ev.Source, ev.CSeq, true
 		}
 		return
+	}
+	if l.NextCSeq != ev.CSeq && !o.known(ev.Source) {
+		return // a reply to nothing that was seen, from nobody that is known
 	}
 	if l.NextContact != "" && l.NextCSeq == ev.CSeq {
 		c.refresh(l, l.NextContact, l.NextSource)
@@ -147,6 +154,14 @@ func (c *Call) refresh(l *Leg, contact, source string) {
 		l.Contact, l.Refreshed, c.changed = contact, true, true
 	}
 	c.set(&l.Source, source)
+}
+
+// ownRequest notes the CSeq of a request that a side sent itself.
+func (c *Call) ownRequest(s Side, n uint32) {
+	if l := c.Leg(s); n > l.OwnCSeq && n <= maxCSeq {
+		l.OwnCSeq, c.changed = n, true
+	}
+	c.moveCSeq(s, n)
 }
 
 func (c *Call) moveCSeq(s Side, n uint32) {

@@ -23,9 +23,7 @@ func (c *Call) learnBye(ev *Event) {
 	before := *b
 	switch ev.Kind {
 	case KindByeIn:
-		b.InAt, b.InSeen = earliest(b.InAt, ev.At), earliest(b.InSeen, ev.Seen)
-		b.KnownPath = b.KnownPath || c.Leg(from).known(ev.Source)
-		b.OwnSocket = b.OwnSocket || c.ownSocket(from, ev.Source)
+		c.cameIn(b, from, ev)
 		fill(&b.Target, ev.RURI)
 		if c.Cause == "" && ev.Reason != "" {
 			c.Cause = ev.Reason
@@ -37,9 +35,10 @@ func (c *Call) learnBye(ev *Event) {
 		if !ev.Dialog.IsZero() {
 			b.Dialog = ProxyDialog{Node: ev.Node, Boot: ev.Boot, Dialog: ev.Dialog}
 		}
-		c.learnSide(Caller, &ev.Caller, "")
-		c.learnSide(Callee, &ev.Callee, "")
+		c.learnSide(Caller, &ev.Caller, ev, "")
+		c.learnSide(Callee, &ev.Callee, ev, "")
 	case KindByeFwd:
+		c.cameIn(b, from, ev) // the same message; its bye_in may have been lost
 		b.FwdSeen = earliest(b.FwdSeen, ev.Seen)
 	case KindByeRefused:
 		// The local 408 says less than a refusal: it never hides one.
@@ -48,10 +47,27 @@ func (c *Call) learnBye(ev *Event) {
 		}
 	case KindByeReply:
 		b.reply(ev)
+		b.Vouched = b.Vouched || to.known(ev.Source)
 	}
 	c.moveCSeq(from, ev.CSeq)
 	if *b != before {
 		c.changed = true
+	}
+}
+
+// cameIn notes that a BYE came in, and whether its sender may be believed to be
+// that side: it comes from where that side is known to be, and its CSeq is above
+// those of that side's other requests (RFC 3261 12.2.2).
+func (c *Call) cameIn(b *Bye, from Side, ev *Event) {
+	l := c.Leg(from)
+	if b.InSeen == 0 {
+		b.Old = ev.CSeq <= l.OwnCSeq
+	}
+	b.KnownPath = b.KnownPath || !b.Old && l.known(ev.Source)
+	b.InAt, b.InSeen = earliest(b.InAt, ev.At), earliest(b.InSeen, ev.Seen)
+	b.OwnSocket = b.OwnSocket || c.ownSocket(from, ev.Source)
+	if b.KnownPath {
+		l.OwnCSeq = max(l.OwnCSeq, ev.CSeq)
 	}
 }
 
@@ -74,6 +90,7 @@ func (c *Call) learnResult(ev *Event) {
 		return
 	}
 	l := c.Leg(ev.Leg)
+	l.InFlight, c.changed = 0, true
 	b := l.bye(ev.CSeq)
 	if b == nil {
 		return
@@ -81,8 +98,7 @@ func (c *Call) learnResult(ev *Event) {
 	if b.OutSeen == 0 { // its bye_out was not relayed, or is yet to come
 		b.OutAt, b.OutSeen = ev.At, ev.Seen
 	}
-	b.Ours, c.changed = true, true
-	l.InFlight = 0
+	b.Ours = true
 	r := *ev
 	if r.Code < 200 {
 		r.Code = 408
@@ -101,21 +117,22 @@ func (c *Call) learnEnd(ev *Event) {
 		if c.State == StateNew && !c.Known {
 			c.State, c.Code, c.Cause = StateFailed, ev.Code, ev.Reason
 			c.EndAt, c.DoneSeen, c.changed = ev.At, ev.Seen, true
-			c.learnSide(Caller, &ev.Caller, ev.Source)
-			c.learnSide(Callee, &ev.Callee, "")
+			c.learnSide(Caller, &ev.Caller, ev, ev.Source)
+			c.learnSide(Callee, &ev.Callee, ev, "")
 			if c.SetupAt == 0 {
 				c.SetupAt = ev.Setup
 			}
 		}
 	case KindEnd:
 		c.orient(ev)
-		c.learnSide(Caller, &ev.Caller, "")
-		c.learnSide(Callee, &ev.Callee, "")
+		c.learnSide(Caller, &ev.Caller, ev, "")
+		c.learnSide(Callee, &ev.Callee, ev, "")
 		// Kamailio runs dialog:end in state 3 or 4 when its own dlg_bye ended the
 		// call, and in state 5 when the dialog was already deleted: by an end
 		// point's BYE, or by a time-out that left both legs alive (dlg_handlers.c).
 		if ev.State == DialogConfirmedNA || ev.State == DialogConfirmed {
 			c.EndedSeen = earliest(c.EndedSeen, ev.Seen)
+			c.EndedAt = earliest(c.EndedAt, ev.At)
 		} else {
 			c.GoneSeen = earliest(c.GoneSeen, ev.Seen)
 		}
@@ -154,8 +171,8 @@ func (c *Call) learnAsked(ev *Event) {
 // known says whether a message from source came on a path that this leg is
 // known to use. Ports are not compared: TCP and NAT change them.
 func (l *Leg) known(source string) bool {
-	if source == "" || l.Source == "" || l.Source == source {
-		return source != ""
+	if source == "" || l.Source == source || l.Source == "" && l.Contact == "" {
+		return source != "" // with nothing to compare with, anywhere will do
 	}
 	ip := host(source)
 	return host(l.Source) == ip || names(l.Contact, ip) || names(l.RouteSet, ip)

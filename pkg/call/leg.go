@@ -12,6 +12,9 @@ const (
 	LegUnconfirmed LegState = "unconfirmed" // given up: BYEs failed for good; an incident is open
 )
 
+// confirmed says that the leg itself answered that it is gone.
+func (s LegState) confirmed() bool { return s == LegConfirmed || s == LegGone }
+
 // Leg is one side of a call: where it can be reached and how it ends.
 type Leg struct {
 	Tag      string `cbor:"1,keyasint,omitempty"`
@@ -19,9 +22,11 @@ type Leg struct {
 	Contact  string `cbor:"3,keyasint,omitempty"` // remote target; follows target refreshes
 	RouteSet string `cbor:"4,keyasint,omitempty"`
 	Socket   string `cbor:"5,keyasint,omitempty"`
-	Source   string `cbor:"6,keyasint,omitempty"` // where its messages come from, "ip:port"
-	CSeq     uint32 `cbor:"7,keyasint,omitempty"` // highest seen in requests from this side, the proxy's BYEs on its behalf included
-	Hops     int    `cbor:"8,keyasint,omitempty"` // routes in RouteSet; the nearest proxy dialog wins in a spiral
+	Source   string `cbor:"6,keyasint,omitempty"`  // where its messages come from, "ip:port"
+	Node     string `cbor:"25,keyasint,omitempty"` // the node that this side is nearest to, and that sends it BYEs
+	OwnCSeq  uint32 `cbor:"24,keyasint,omitempty"` // highest in requests that this side sent itself
+	CSeq     uint32 `cbor:"7,keyasint,omitempty"`  // highest seen in requests from this side, the proxy's BYEs on its behalf included
+	Hops     int    `cbor:"8,keyasint,omitempty"`  // routes in RouteSet; the nearest proxy dialog wins in a spiral
 
 	// Pending target refresh: the Contact of a re-INVITE or UPDATE counts from
 	// its 2xx on (RFC 3261 12.2.1.2, RFC 3311 5.1).
@@ -76,11 +81,13 @@ type Bye struct {
 	Code        int         `cbor:"11,keyasint,omitempty"` // the other end's final answer, 408 = none in time
 	ReplyAt     int64       `cbor:"12,keyasint,omitempty"`
 	ReplySeen   int64       `cbor:"13,keyasint,omitempty"`
-	Stale       bool        `cbor:"14,keyasint,omitempty"` // was sent to a target that is not the current one
+	Stale       bool        `cbor:"14,keyasint,omitempty"` // was not sent to the leg's current target
 	Counted     bool        `cbor:"15,keyasint,omitempty"` // its failure is in Leg.Fails
 	Target      string      `cbor:"16,keyasint,omitempty"` // Request-URI
 	Dialog      ProxyDialog `cbor:"17,keyasint,omitempty"` // the proxy dialog that built it
 	OwnSocket   bool        `cbor:"18,keyasint,omitempty"` // came in from exactly where its sender is, not from the proxy
+	Vouched     bool        `cbor:"19,keyasint,omitempty"` // the reply came from where the leg is known to be
+	Old         bool        `cbor:"20,keyasint,omitempty"` // its CSeq is not above those of its sender's other requests
 }
 
 // fromEnd says that an end point sent the BYE. One that repeats a BYE of the
@@ -89,21 +96,44 @@ type Bye struct {
 // CSeq, so an end point that hangs up after the proxy did picks the same number.
 func (b *Bye) fromEnd() bool { return b.InSeen != 0 && (b.OutSeen == 0 || b.OwnSocket) }
 
+// seen says that the BYE itself was seen, not only a reply to it, which anybody
+// could have made up.
+func (b *Bye) seen() bool { return b.OutSeen != 0 || b.InSeen != 0 }
+
 // reached says that the BYE went on towards the leg: it was forwarded, or the
 // leg answered. A BYE that the proxy refused went nowhere; a local 408 after
-// forwarding is a silence of the leg, not a refusal.
+// forwarding is a silence of the leg, not a refusal. One for which the leg wants
+// credentials that its sender did not have ended nothing either: it may be
+// forged, and a genuine sender comes again with them.
 func (b *Bye) reached() bool {
-	if b.OutSeen != 0 || b.Code != 0 && b.Code != 408 {
+	switch {
+	case b.OutSeen != 0:
+		return true
+	case b.InSeen == 0, needsCredentials(b.Code):
+		return false
+	case b.Code != 0 && b.Code != 408:
 		return true
 	}
-	return b.FwdSeen != 0 && (b.Refused == 0 || b.Refused == 408)
+	return b.forwarded()
 }
+
+// forwarded says that the proxy passed an end point's BYE on. Its own 408 comes
+// after that.
+func (b *Bye) forwarded() bool { return b.FwdSeen != 0 && (b.Refused == 0 || b.Refused == 408) }
+
+// needsCredentials says that a code refuses who asks, not what is asked.
+func needsCredentials(code int) bool { return code == 401 || code == 403 || code == 407 }
 
 // gone says that the leg does not know the dialog any more: 481 closes a leg
 // only if it came from the current target.
-func (b *Bye) gone() bool { return b.Code == 481 && !b.Stale }
+func (b *Bye) gone() bool { return b.Code == 481 && !b.Stale && b.seen() }
 
-func (b *Bye) confirmed() bool { return b.Code >= 200 && b.Code < 300 }
+// confirmed says that the leg itself answered 2xx: from its current target, or
+// from where it is known to be. A BYE that somebody led elsewhere by its
+// Request-URI confirms nothing.
+func (b *Bye) confirmed() bool {
+	return b.Code >= 200 && b.Code < 300 && b.seen() && (b.Vouched || !b.Stale)
+}
 
 // bye returns the record of the BYE with that CSeq, made if need be. nil means
 // that the leg's records are full of newer ones.
@@ -117,14 +147,32 @@ func (l *Leg) bye(cseq uint32) *Bye {
 		l.Byes = append(l.Byes, Bye{CSeq: cseq})
 		return &l.Byes[len(l.Byes)-1]
 	}
-	// Full: what the proxy or byeguard built is evidence and stays.
+	var least *Bye
 	for i := range l.Byes {
-		if b := &l.Byes[i]; b.fromEnd() && b.Code == 0 && b.FwdSeen == 0 {
-			*b = Bye{CSeq: cseq}
-			return b
+		if b := &l.Byes[i]; b.worth() < keepAlways && (least == nil || b.worth() < least.worth()) {
+			least = b
 		}
 	}
-	return nil
+	if least != nil {
+		*least = Bye{CSeq: cseq}
+	}
+	return least
+}
+
+const keepAlways = 3
+
+// worth ranks records by what they prove: when a leg's records are full, the
+// one that proves least makes room. What the proxy or byeguard built stays.
+func (b *Bye) worth() int {
+	switch {
+	case b.OutSeen != 0:
+		return keepAlways
+	case !b.KnownPath:
+		return 0
+	case needsCredentials(b.Code):
+		return 1
+	}
+	return 2
 }
 
 // proxyBye returns the first BYE to the leg that Kamailio built on its own.

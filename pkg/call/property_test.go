@@ -24,7 +24,7 @@ func TestP1NoByeWithoutEvidence(t *testing.T) {
 			ev := drawEvent(t, seen)
 			ev.Seen, ev.At = now, now-rapid.Int64Range(0, 1e6).Draw(t, "age")
 			if c == nil {
-				if !call.Begins(ev.Kind) {
+				if !call.Begins(&ev) {
 					continue
 				}
 				c = call.New(&ev, nil)
@@ -152,7 +152,7 @@ func TestAnyOrder(t *testing.T) {
 			ev.At, ev.Seen = epoch+int64(i)*1000, epoch+90e6
 			dialogEvent(&ev)
 			if c == nil {
-				if !call.Begins(ev.Kind) {
+				if !call.Begins(&ev) {
 					return
 				}
 				c = call.New(&ev, nil)

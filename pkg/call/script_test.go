@@ -145,6 +145,9 @@ func dialogEvent(ev *call.Event) {
 		ev.Contact, ev.Source, ev.PeerSource = "sip:b@192.0.2.2", "192.0.2.1:5060", "192.0.2.2:5060"
 		ev.Setup = ev.At - 3e6
 	case call.KindConfirm:
+		if !ev.Dialog.IsZero() {
+			ev.CallerTag = "A"
+		}
 		ev.Caller = call.Endpoint{URI: "sip:a@a.example", Contact: "sip:a@192.0.2.1", Socket: "udp:192.0.2.9:5060", CSeq: ev.CSeq, RouteSet: ev.Caller.RouteSet}
 		ev.Callee = call.Endpoint{URI: "sip:b@b.example", Contact: "sip:b@192.0.2.2", Socket: "udp:192.0.2.9:5060"}
 	case call.KindByeIn:
@@ -177,7 +180,7 @@ func (s *player) step(ev *call.Event) {
 			return
 		}
 	}
-	if !call.Begins(ev.Kind) {
+	if !call.Begins(ev) {
 		s.out.WriteString("    no such call\n")
 		return
 	}

@@ -22,11 +22,14 @@ func (c *Call) Step(ev *Event, p *Policy, out []Effect) []Effect {
 // Changed says whether the last Step changed anything worth storing.
 func (c *Call) Changed() bool { return c.changed }
 
-// Begins says whether an event of that kind may be the first that is seen of a
-// call. The others mean nothing without their call.
-func Begins(k Kind) bool {
-	switch k {
-	case KindStart, KindAnswer, KindConfirm, KindByeIn, KindByeFwd, KindByeOut, KindEnd, KindFail:
+// Begins says whether the event may be the first that is seen of a call. The
+// others mean nothing without their call. An ACK of no dialog that the proxy
+// knows may be anybody's invention.
+func Begins(ev *Event) bool {
+	switch ev.Kind {
+	case KindConfirm:
+		return !ev.Dialog.IsZero()
+	case KindStart, KindAnswer, KindByeIn, KindByeFwd, KindByeOut, KindEnd, KindFail:
 		return true
 	case KindUnknown, KindTarget, KindByeRefused, KindByeReply, KindLost, KindTick, KindAsked, KindResult:
 	}

@@ -7,14 +7,7 @@ func (c *Call) watch(now int64, p *Policy, out []Effect) []Effect {
 		return out
 	}
 	out = c.watchRefused(now, p, out)
-	if c.Asks.Held && !c.Asks.Gone {
-		if due := c.Asks.Since + us(p.Stuck); now >= due {
-			out = c.raise(IncidentStuck, SeverityWarning, SideNone,
-				"one side of the call got its BYE and the proxy goes on holding the dialog", ReasonStillHeld, out)
-		} else {
-			c.wake(due)
-		}
-	}
+	out = c.watchHalf(now, p, out)
 	if c.GoneSeen != 0 && !c.Ended() && !c.anyBye() {
 		if due := c.GoneSeen + us(p.Refused); now >= due {
 			out = c.raise(IncidentForgotten, SeverityWarning, SideNone,
@@ -24,6 +17,33 @@ func (c *Call) watch(now int64, p *Policy, out []Effect) []Effect {
 		}
 	}
 	return out
+}
+
+// watchHalf: row 8, and the cases in which nobody can say whether the proxy
+// holds the dialog. One leg got its BYE, nothing goes on towards the other.
+func (c *Call) watchHalf(now int64, p *Policy, out []Effect) []Effect {
+	since, why := int64(0), ReasonAskFailed
+	if c.Asks.Held && !c.Asks.Gone {
+		since, why = c.Asks.Since, ReasonStillHeld
+	}
+	for _, s := range [...]Side{Caller, Callee} {
+		l, o := c.Leg(s), c.Leg(s.Other())
+		if since == 0 && o.Closed() && !l.Closed() && l.InFlight == 0 && l.lastBye() == nil {
+			since = o.ClosedSeen
+		}
+	}
+	if since == 0 {
+		return out
+	}
+	if due := since + us(p.Stuck); now < due {
+		c.wake(due)
+		return out
+	}
+	what := "the proxy goes on holding the dialog"
+	if why == ReasonAskFailed {
+		what = "nobody can say whether the proxy holds the dialog"
+	}
+	return c.raise(IncidentStuck, SeverityWarning, SideNone, "one side of the call got its BYE and "+what, why, out)
 }
 
 // watchRefused: row 5. An end point's BYE that the proxy refused, or neither
@@ -36,20 +56,30 @@ func (c *Call) watchRefused(now int64, p *Policy, out []Effect) []Effect {
 	for _, s := range [...]Side{Caller, Callee} {
 		for i := range c.Leg(s).Byes {
 			b := &c.Leg(s).Byes[i]
-			if !b.fromEnd() || b.reached() {
+			if !b.fromEnd() {
 				continue
 			}
 			due := b.InSeen + us(p.Refused)
+			if b.reached() && b.Code == 0 && b.Refused == 0 {
+				due = b.InSeen + us(p.NoReply) // the leg may still answer
+			}
 			if now < due {
 				c.wake(due)
 				continue
 			}
-			why, what := ReasonByeDropped, "neither forwarded nor answered"
-			if b.Refused != 0 {
-				why, what = ReasonByeRefused, "refused"
+			why, what := ReasonByeDropped, "neither forwarded nor answered by the proxy"
+			switch {
+			case b.Code/100 == 2:
+				why, what = ReasonByeRefused, "answered by somebody else than the "+s.String()
+			case b.Code != 0:
+				why, what = ReasonByeRefused, "refused by the "+s.String()
+			case b.FwdSeen != 0:
+				why, what = ReasonByeUnanswered, "not answered by the "+s.String()
+			case b.Refused != 0:
+				why, what = ReasonByeRefused, "refused by the proxy"
 			}
 			out = c.raise(IncidentRefused, SeverityWarning, s.Other(),
-				"a BYE that claims to be the "+s.Other().String()+"'s was "+what+" by the proxy", why, out)
+				"a BYE that claims to be the "+s.Other().String()+"'s was "+what, why, out)
 		}
 	}
 	return out
@@ -83,22 +113,27 @@ func (c *Call) raise(k IncidentKind, sev Severity, leg Side, detail string, why 
 	c.Open |= bit(k, leg)
 	c.changed = true
 	return append(out, Effect{Kind: EffectIncident, Reason: why,
-		Incident: Incident{Key: c.Key, Kind: k, Severity: sev, Leg: leg, Detail: detail}})
+		Incident: Incident{Key: c.Key, CallID: c.CallID, Kind: k, Severity: sev, Leg: leg, Detail: detail}})
 }
 
 // resolve closes an open incident.
 func (c *Call) resolve(k IncidentKind, leg Side, out []Effect) []Effect {
+	detail := "both legs are accounted for"
+	if leg != SideNone {
+		detail = "the " + leg.String() + "'s leg is closed: " + string(c.Leg(leg).Status())
+	}
+	return c.settleIncident(k, leg, detail, out)
+}
+
+// settleIncident closes an open incident with a sentence of its own.
+func (c *Call) settleIncident(k IncidentKind, leg Side, detail string, out []Effect) []Effect {
 	if c.Open&bit(k, leg) == 0 {
 		return out
 	}
 	c.Open &^= bit(k, leg)
 	c.changed = true
-	detail := "the leg is closed"
-	if leg != SideNone {
-		detail = "the " + leg.String() + "'s leg is closed: " + string(c.Leg(leg).Status())
-	}
 	return append(out, Effect{Kind: EffectIncident,
-		Incident: Incident{Key: c.Key, Kind: k, Severity: SeverityInfo, Resolved: true, Leg: leg, Detail: detail}})
+		Incident: Incident{Key: c.Key, CallID: c.CallID, Kind: k, Severity: SeverityInfo, Resolved: true, Leg: leg, Detail: detail}})
 }
 
 // resolveAll closes what the end of the call settles; a leg that was given up

@@ -42,6 +42,10 @@ type lane struct {
 // maxHeld bounds the strays that are kept of what may turn out to be a call.
 const maxHeld = 32
 
+// maxStrays bounds what is not a call yet with one Call-ID: they are searched
+// one by one.
+const maxStrays = 64
+
 func newLane(opts *Options, seed maphash.Seed, a *asker) *lane {
 	return &lane{
 		opts: opts, seed: seed, asker: a,
@@ -133,15 +137,26 @@ func (l *lane) handle(ev *call.Event) {
 			return
 		}
 	}
-	if !call.Begins(ev.Kind) {
+	if !call.Begins(ev) {
 		l.stats.strays.Add(1)
 		return
 	}
 	var sibling *call.Call
-	for e := head; e != nil && sibling == nil; e = e.next {
-		if e.call.CallID == ev.CallID {
+	strays := 0
+	for e := head; e != nil; e = e.next {
+		if e.call.CallID != ev.CallID {
+			continue
+		}
+		if sibling == nil {
 			sibling = e.call
 		}
+		if e.call.State == call.StateNew {
+			strays++
+		}
+	}
+	if strays >= maxStrays { // somebody tries tags
+		l.stats.strays.Add(1)
+		return
 	}
 	e := &entry{call: call.New(ev, sibling), next: head}
 	l.calls[hash] = e
