@@ -60,7 +60,7 @@ func runReader(spec string) error {
 	var rep report
 	go func() {
 		io.Copy(io.Discard, os.Stdin)
-		conn.SetReadDeadline(time.Unix(1, 0))
+		conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond)) // the last frames
 	}()
 	if ackEvery > 0 {
 		fmt.Fprint(conn, "22:byeguard hello 1 bench,")
@@ -160,6 +160,7 @@ func startReader(t testing.TB, addr string, ackEvery int) *readerProcess {
 	return r
 }
 
+// stop stalls the reader, as a debugger or a full disk would.
 func (r *readerProcess) stop() { r.cmd.Process.Signal(syscall.SIGSTOP) }
 func (r *readerProcess) kill() { r.cmd.Process.Kill() }
 

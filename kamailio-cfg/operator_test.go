@@ -175,4 +175,21 @@ func TestOwnBye(t *testing.T) {
 		require.Equal(t, "theirs", got["bye_out"].text("o"))
 		require.EqualValues(t, 481, got["bye_reply"].num("code"))
 	}
+
+	// In a dialog that the proxy still knows it is ours all the same.
+	c := newTalk(p)
+	c.establish()
+	r.collect("start", "confirm")
+	done := make(chan error, 1)
+	go func() {
+		_, err := p.call("tm.t_uac_wait", "BYE", "sip:bob@"+p.nextHop.addr(), ".", ".",
+			"From: "+c.from+";tag="+c.fromTag+"\r\nTo: "+c.to+";tag="+c.toTag+"\r\nCall-ID: "+c.callID+"\r\nCSeq: 101 BYE\r\nX-Byeguard: mine\r\n")
+		done <- err
+	}()
+	bye := p.nextHop.receive("BYE")
+	p.nextHop.send(bye.via(), bye.answer("200 OK", ""))
+	require.NoError(t, <-done)
+	out := r.collect("bye_out", "bye_reply")["bye_out"]
+	require.Equal(t, "mine", out.text("id"))
+	require.Equal(t, c.fromTag, out.text("f"))
 }
