@@ -89,6 +89,7 @@ func BenchmarkPut(b *testing.B) {
 // serverCPU is the CPU time of the laboratory's PostgreSQL, ended backends
 // included.
 func serverCPU(b *testing.B) time.Duration {
+	b.Helper()
 	pid := shared.Pid()
 	total := procCPU(b, pid, true)
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
@@ -110,6 +111,7 @@ func serverCPU(b *testing.B) time.Duration {
 // procCPU is user and system time of a process; with waited, that of its ended
 // children too (proc(5): utime, stime, cutime, cstime; 100 ticks a second).
 func procCPU(b *testing.B, pid int, waited bool) (d time.Duration) {
+	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if os.IsNotExist(err) {
 		return 0
@@ -134,6 +136,7 @@ func fields(stat string) []string {
 }
 
 func ownCPU(b *testing.B) time.Duration {
+	b.Helper()
 	var u syscall.Rusage
 	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())

@@ -89,6 +89,10 @@ func parseURL(text string) (pq.Config, error) {
 	if cfg.ApplicationName == "" {
 		cfg.ApplicationName = "byeguard"
 	}
+	if cfg.Runtime == nil {
+		cfg.Runtime = map[string]string{}
+	}
+	cfg.Runtime["timezone"] = "UTC"
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 10 * time.Second
 	}
@@ -141,5 +145,5 @@ func explain(err error, cfg pq.Config, target string) error {
 	if errors.Is(err, pq.ErrSSLNotSupported) {
 		return fmt.Errorf("database %s offers no TLS: add sslmode=disable to the URL if that is meant", target)
 	}
-	return fmt.Errorf("database %s %w: %v: is PostgreSQL running, and are host and port right?", target, ErrUnreachable, err)
+	return fmt.Errorf("database %s %w: %w: is PostgreSQL running, and are host and port right?", target, ErrUnreachable, err)
 }

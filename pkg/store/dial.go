@@ -15,6 +15,7 @@ type dialer struct {
 	conns   *connSet
 }
 
+// DialContext is what lib/pq calls.
 func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	c, err := d.Dialer.DialContext(ctx, network, address)
 	if err != nil {
@@ -25,10 +26,12 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 	return p, nil
 }
 
+// Dial is there for lib/pq's interface.
 func (d dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
+// DialTimeout is there for lib/pq's interface.
 func (d dialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()

@@ -29,6 +29,7 @@ func (l *line) evidence(u *call.Update, ord int64) int {
 	if seen == 0 {
 		seen = at
 	}
+	at, seen = clampMicros(at), clampMicros(seen)
 	if e.Kind != call.KindTick && e.Kind != call.KindUnknown {
 		l.key(c.Key)
 		l.time(at)

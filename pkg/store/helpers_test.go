@@ -26,6 +26,7 @@ type testCall struct {
 	at      int64
 	seq     uint64
 	updates []call.Update
+	command call.Command // the last one
 }
 
 func newCall(id string, at time.Time) *testCall {
@@ -54,6 +55,11 @@ func (t *testCall) event(kind call.Kind, caller bool, more func(*call.Event)) *t
 		t.c = call.New(&e, nil)
 	}
 	out := t.c.Step(&e, &t.p, nil)
+	for i := range out {
+		if out[i].Kind == call.EffectBye {
+			t.command = out[i].Command
+		}
+	}
 	t.updates = append(t.updates, call.Update{Call: t.c.Clone(), Changed: t.c.Changed(), Event: e, Effects: out})
 	return t
 }
@@ -111,21 +117,19 @@ func (t *testCall) tick(d time.Duration) *testCall {
 
 // result answers the last command.
 func (t *testCall) result(code int) *testCall {
-	for i := len(t.updates) - 1; i >= 0; i-- {
-		for _, f := range t.updates[i].Effects {
-			if f.Kind == call.EffectBye {
-				t.at += 2000
-				return t.internal(call.Event{Kind: call.KindResult, Node: "sbc1", CallID: t.id, CommandID: f.Command.ID,
-					Leg: f.Command.Leg, Code: code, CSeq: f.Command.CSeq, Reason: "OK"})
-			}
-		}
-	}
-	panic("no command")
+	t.at += 2000
+	return t.internal(call.Event{Kind: call.KindResult, Node: "sbc1", CallID: t.id, CommandID: t.command.ID,
+		Leg: t.command.Leg, Code: code, CSeq: t.command.CSeq, Reason: "OK"})
 }
 
 func (t *testCall) internal(e call.Event) *testCall {
 	e.At, e.Seen = t.at, t.at+800
 	out := t.c.Step(&e, &t.p, nil)
+	for i := range out {
+		if out[i].Kind == call.EffectBye {
+			t.command = out[i].Command
+		}
+	}
 	t.updates = append(t.updates, call.Update{Call: t.c.Clone(), Changed: t.c.Changed(), Event: e, Effects: out})
 	return t
 }
@@ -148,16 +152,17 @@ func endpoint(user, host string) call.Endpoint {
 }
 
 // database is an empty, migrated database of the test.
-func database(t testing.TB) string {
-	t.Helper()
-	url := emptyDatabase(t)
-	require.NoError(t, store.Migrate(t.Context(), store.Options{URL: url}))
+func database(tb testing.TB) string {
+	tb.Helper()
+	url := emptyDatabase(tb)
+	require.NoError(tb, store.Migrate(tb.Context(), store.Options{URL: url}))
 	return url
 }
 
-func options(t testing.TB, url string) store.Options {
+func options(tb testing.TB, url string) store.Options {
+	tb.Helper()
 	log := logrus.New()
-	log.SetOutput(t.Output())
+	log.SetOutput(tb.Output())
 	return store.Options{URL: url, Logger: log, FlushEvery: 10 * time.Millisecond, RetryMax: 100 * time.Millisecond}
 }
 
@@ -168,10 +173,10 @@ type running struct {
 	stop func() error // idempotent
 }
 
-func run(t testing.TB, opts store.Options) *running {
-	t.Helper()
-	s, err := store.Open(t.Context(), opts)
-	require.NoError(t, err)
+func run(tb testing.TB, opts store.Options) *running {
+	tb.Helper()
+	s, err := store.Open(tb.Context(), opts)
+	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -182,12 +187,12 @@ func run(t testing.TB, opts store.Options) *running {
 			once = true
 			cancel()
 			result = <-ended
-			require.NoError(t, s.Close())
+			require.NoError(tb, s.Close())
 		}
 		return result
 	}
-	t.Cleanup(func() { _ = stop() })
-	return &running{Store: s, t: t, stop: stop}
+	tb.Cleanup(func() { _ = stop() })
+	return &running{Store: s, t: tb, stop: stop}
 }
 
 func (r *running) flush() {
@@ -197,16 +202,16 @@ func (r *running) flush() {
 	require.NoError(r.t, r.Flush(ctx))
 }
 
-func connect(t testing.TB, url string) *sqlx.DB {
-	t.Helper()
+func connect(tb testing.TB, url string) *sqlx.DB {
+	tb.Helper()
 	db, err := sqlx.Connect("postgres", url)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, db.Close()) })
 	return db
 }
 
-func count(t testing.TB, db *sqlx.DB, query string, args ...any) (n int) {
-	t.Helper()
-	require.NoError(t, db.Get(&n, query, args...))
+func count(tb testing.TB, db *sqlx.DB, query string, args ...any) (n int) {
+	tb.Helper()
+	require.NoError(tb, db.Get(&n, query, args...))
 	return n
 }

@@ -27,7 +27,7 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a throw-away directory
+	defer os.RemoveAll(dir)
 	if shared, err = startCluster(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -42,16 +42,17 @@ func startCluster(dir string) (*cluster.Cluster, error) {
 	}
 	return cluster.Start(context.Background(), cluster.Options{
 		Dir: filepath.Join(dir, "pg"), Throwaway: true,
-		Settings: map[string]string{"shared_buffers": "64MB", "max_connections": "200"},
+		// synchronous_commit: what is committed survives the death of the server.
+		Settings: map[string]string{"shared_buffers": "64MB", "max_connections": "200", "synchronous_commit": "on"},
 	})
 }
 
 // emptyDatabase is a database of the test's own.
-func emptyDatabase(t testing.TB) string {
-	t.Helper()
+func emptyDatabase(tb testing.TB) string {
+	tb.Helper()
 	name := "store_" + strconv.FormatInt(databases.Add(1), 10)
-	admin := connect(t, shared.URL())
+	admin := connect(tb, shared.URL())
 	_, err := admin.Exec("create database " + name)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return shared.URLFor(name)
 }

@@ -102,21 +102,17 @@ func (m *Migrator) Down(ctx context.Context) (*Migration, error) {
 
 // Status returns all migrations, oldest first. It changes nothing.
 func (m *Migrator) Status(ctx context.Context) ([]Migration, error) {
-	applied := map[int64]time.Time{}
-	rows, err := m.db.QueryxContext(ctx, "select version_id, tstamp from "+schemaTable+" where is_applied")
-	if err == nil {
-		for rows.Next() {
-			var v int64
-			var at time.Time
-			if err = rows.Scan(&v, &at); err != nil {
-				break
-			}
-			applied[v] = at
-		}
-		err = errors.Join(err, rows.Err(), rows.Close())
+	var rows []struct {
+		Version int64     `db:"version_id"`
+		At      time.Time `db:"tstamp"`
 	}
+	err := m.db.SelectContext(ctx, &rows, "select version_id, tstamp from "+schemaTable+" where is_applied")
 	if err != nil && !isUndefined(err) {
 		return nil, fmt.Errorf("read schema version of database %s: %w", m.target, err)
+	}
+	applied := map[int64]time.Time{}
+	for _, r := range rows {
+		applied[r.Version] = r.At
 	}
 	var all []Migration
 	for _, s := range m.goose.ListSources() {

@@ -19,8 +19,9 @@ var partitioned = [...]struct {
 	keep                   func(*Options) time.Duration
 }{
 	{"events", "at", "", func(o *Options) time.Duration { return o.KeepEvents }},
-	// Room on the page for the one update that makes a record final.
-	{"cdrs", "started", " with (fillfactor = 80)", func(o *Options) time.Duration { return o.KeepCDRs }},
+	// Calls that began together are neighbours and may end together: half of the
+	// page is room for the update that makes a record final (HOT).
+	{"cdrs", "started", " with (fillfactor = 50)", func(o *Options) time.Duration { return o.KeepCDRs }},
 }
 
 // Maintain makes the partitions of today and the days to come, and drops those

@@ -129,7 +129,7 @@ func outcome(cols []array, r *billing.CDR) {
 // returning runs a statement that returns the key and start of each record it
 // wrote.
 func (w *writer) returning(ctx context.Context, query string, args []any) error {
-	st, err := w.stmt(ctx, query)
+	st, err := w.stmt(ctx, query) //nolint:sqlclosecheck // kept with the connection
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (w *writer) returning(ctx context.Context, query string, args []any) error 
 	if err != nil {
 		return err
 	}
-	defer rows.Close() //nolint:errcheck // rows.Err tells
+	defer rows.Close()
 	var key sql.RawBytes
 	var at time.Time
 	for rows.Next() {
@@ -252,8 +252,7 @@ func (w *writer) writeDialogs(ctx context.Context, es []*entry) error {
 	if w.dialogs.len() == 0 {
 		return nil
 	}
-	_, err := w.exec(ctx, upsertDialogs, w.dialogs.params()...)
-	return err
+	return w.exec(ctx, upsertDialogs, w.dialogs.params()...)
 }
 
 // proxyDialogs names the proxy's dialogs, node/h_entry:h_id each, separated by
@@ -287,6 +286,5 @@ func (w *writer) deleteDialogs(ctx context.Context, es []*entry) error {
 	if w.ended.len() == 0 {
 		return nil
 	}
-	_, err := w.exec(ctx, deleteDialogs, w.ended.params()...)
-	return err
+	return w.exec(ctx, deleteDialogs, w.ended.params()...)
 }

@@ -17,7 +17,7 @@ with i as (
   update byeguard.incidents t set
     severity = case when i.opens then i.severity else t.severity end,
     reason = case when i.reason <> '' then i.reason else t.reason end,
-    detail = case when i.resolved then t.detail else i.detail end,
+    detail = i.detail, -- of a resolved one: how it was resolved
     state = case when i.resolved then 'resolved' else t.state end,
     updated_at = i.updated_at,
     resolved_at = case when i.resolved then i.updated_at end
@@ -30,6 +30,7 @@ select call_key, call_id, node, kind, severity, case when resolved then 'resolve
   opened_at, updated_at, case when resolved then updated_at end
 from i
 where opens and not exists (select 1 from updated u where u.call_key = i.call_key and u.kind = i.kind and u.leg = i.leg)
+order by opened_at, call_id, kind, leg -- the order of the ids
 on conflict (call_key, kind, leg) where state <> 'resolved' do nothing`
 
 // writeIncidents goes in rounds, since one statement may touch an incident
@@ -58,7 +59,7 @@ func (w *writer) writeIncidents(ctx context.Context, es []*entry) error {
 		if w.incidents.len() == 0 {
 			return nil
 		}
-		if _, err := w.exec(ctx, upsertIncidents, w.incidents.params()...); err != nil {
+		if err := w.exec(ctx, upsertIncidents, w.incidents.params()...); err != nil {
 			return err
 		}
 	}
@@ -125,8 +126,7 @@ func (w *writer) openCommands(ctx context.Context, es []*entry) error {
 	if w.opened.len() == 0 {
 		return nil
 	}
-	_, err := w.exec(ctx, insertCommands, w.opened.params()...)
-	return err
+	return w.exec(ctx, insertCommands, w.opened.params()...)
 }
 
 const closeCommands = `
@@ -152,8 +152,7 @@ func (w *writer) closeCommands(ctx context.Context, es []*entry) error {
 	if w.closed.len() == 0 {
 		return nil
 	}
-	_, err := w.exec(ctx, closeCommands, w.closed.params()...)
-	return err
+	return w.exec(ctx, closeCommands, w.closed.params()...)
 }
 
 const upsertNode = `
@@ -173,7 +172,7 @@ func (w *writer) writeNodes(ctx context.Context, nodes map[string]nodeSeen) erro
 		if n.hasState {
 			args[4], args[5] = n.connected, Escape(n.detail)
 		}
-		if _, err := w.exec(ctx, upsertNode, args...); err != nil {
+		if err := w.exec(ctx, upsertNode, args...); err != nil {
 			return err
 		}
 	}

@@ -7,8 +7,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 	"unsafe"
 
 	"github.com/byeguard/byeguard/pkg/call"
@@ -86,16 +84,13 @@ func (w *writer) stmt(ctx context.Context, query string) (*sql.Stmt, error) {
 	return st, err
 }
 
-func (w *writer) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	st, err := w.stmt(ctx, query)
+func (w *writer) exec(ctx context.Context, query string, args ...any) error {
+	st, err := w.stmt(ctx, query) //nolint:sqlclosecheck // kept with the connection
 	if err != nil {
-		return 0, err
+		return err
 	}
-	res, err := st.ExecContext(ctx, args...)
-	if err != nil {
-		return 0, err
-	}
-	return res.RowsAffected()
+	_, err = st.ExecContext(ctx, args...)
+	return err
 }
 
 // write commits the batch. An error means that nothing of it is stored.
@@ -143,9 +138,6 @@ func (w *writer) settle(ctx context.Context) (stored bool, err error) {
 }
 
 func (w *writer) transaction(ctx context.Context, b *batch) error {
-	if os.Getenv("NOEV") != "" {
-		b.chunks = nil
-	}
 	// Read committed: after the wait for cdrLock the next statement must see
 	// what the one before us wrote.
 	if _, err := w.conn.ExecContext(ctx, "begin isolation level read committed"); err != nil {
@@ -172,9 +164,6 @@ func (w *writer) transaction(ctx context.Context, b *batch) error {
 		{"new commands", w.openCommands},
 		{"command results", w.closeCommands},
 	} {
-		if os.Getenv("ONLY") != "" && !strings.Contains(os.Getenv("ONLY"), step.what) {
-			continue
-		}
 		if err := step.write(ctx, b.entries); err != nil {
 			return fmt.Errorf("write %s: %w", step.what, err)
 		}
@@ -196,7 +185,7 @@ func (w *writer) copyEvidence(ctx context.Context, chunks []chunk) error {
 		return nil
 	}
 	return w.conn.Raw(func(dc any) error {
-		st, err := dc.(driver.Conn).Prepare(copyEvents) //nolint:staticcheck // lib/pq's COPY has no other way in
+		st, err := dc.(driver.Conn).Prepare(copyEvents)
 		if err != nil {
 			return err
 		}
@@ -208,8 +197,8 @@ func (w *writer) copyEvidence(ctx context.Context, chunks []chunk) error {
 		}
 		for i := range chunks {
 			b := chunks[i].buf
-			b = b[:len(b)-1] // CopyData ends the line itself
-			if _, err = in.CopyData(ctx, unsafe.String(unsafe.SliceData(b), len(b))); err != nil {
+			b = b[:len(b)-1]                                                                       // CopyData ends the line itself
+			if _, err = in.CopyData(ctx, unsafe.String(unsafe.SliceData(b), len(b))); err != nil { //nolint:gosec // read only, and b lives on
 				break
 			}
 		}
