@@ -1,0 +1,97 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/byeguard/byeguard/pkg/call"
+	"github.com/byeguard/byeguard/pkg/store"
+)
+
+// The functions below say the words of logs and tables of the database to
+// people who never saw SIP. A word that they do not know stays as it is.
+
+var callStates = map[string]string{
+	call.StateNew.String():    "just seen",
+	call.StateUp.String():     "in progress",
+	call.StateEnding.String(): "ending",
+}
+
+func stateWords(state string) string { return say(callStates, state) }
+
+var legStates = map[call.LegState]string{
+	call.LegUp:          "up",
+	call.LegOwnBye:      "hung up",
+	call.LegConfirmed:   "ended, confirmed",
+	call.LegGone:        "gone before",
+	call.LegUnconfirmed: "not confirmed",
+}
+
+func legWords(state string) string { return say(legStates, state) }
+
+var incidentKinds = map[call.IncidentKind]string{
+	call.IncidentOneSided:    "one side was not told of the end",
+	call.IncidentUnconfirmed: "one side does not confirm the end",
+	call.IncidentStuck:       "proxy still holds an ended call",
+	call.IncidentRefused:     "hang-up went nowhere",
+	call.IncidentForgotten:   "proxy forgot the call",
+}
+
+func kindWords(kind string) string { return say(incidentKinds, kind) }
+
+var reasons = map[call.Reason]string{
+	call.ReasonByeMissing:    "the proxy ended one side only and forgot the call",
+	call.ReasonProxyEnded:    "the proxy ended the call without telling this side",
+	call.ReasonLogLine:       "the proxy logged that it could not tell this side",
+	call.ReasonByeUnanswered: "this side did not answer when told to end",
+	call.ReasonByeFailed:     "this side's answer was a failure when told to end",
+	call.ReasonOtherEndGone:  "the other side ended and this one was never told",
+	call.ReasonStillHeld:     "the proxy still holds the call",
+	call.ReasonAskFailed:     "the proxy could not be asked",
+	call.ReasonByeRefused:    "the proxy refused the hang-up",
+	call.ReasonByeDropped:    "the proxy neither passed the hang-up on nor answered it",
+	call.ReasonForgotten:     "the proxy forgot the call",
+	call.ReasonAuthRequired:  "this side wants credentials before it ends the call",
+	call.ReasonNoPath:        "nobody told where this side can be reached",
+	call.ReasonExhausted:     "all tries are used up",
+}
+
+// reasonWords adds the word of logs and metrics.
+func reasonWords(reason string) string {
+	if words := say(reasons, reason); words != reason {
+		return words + " [" + reason + "]"
+	}
+	return reason
+}
+
+func say[K ~string](words map[K]string, word string) string {
+	if s, ok := words[K(word)]; ok {
+		return s
+	}
+	return word
+}
+
+// codeWords and countWords leave out what is nought.
+func codeWords(code int) string { return countWords(code) }
+
+func countWords(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+// party is the readable part of a SIP URI: no scheme, no parameters.
+func party(uri string) string {
+	s := store.Unescape(uri)
+	for _, scheme := range [...]string{"sip:", "sips:", "tel:"} {
+		if len(s) > len(scheme) && strings.EqualFold(s[:len(scheme)], scheme) {
+			s = s[len(scheme):]
+			break
+		}
+	}
+	if cut := strings.IndexAny(s, ";?"); cut > 0 {
+		s = s[:cut]
+	}
+	return s
+}

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/byeguard/byeguard/pkg/app"
+	"github.com/byeguard/byeguard/pkg/watchdog"
+)
+
+func newServeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Guard the calls of one or more Kamailio nodes",
+		Long: `Guard the calls of one or more Kamailio nodes until SIGTERM.
+
+A small parent process watches the one that reads Kamailio's events and kills
+it within a second should it stall, since a reader that stalls could hold up
+the proxy. Without a database_url a private PostgreSQL cluster is started in
+--data-dir from the server binaries of this machine.`,
+		Example: `  byeguard serve -c /etc/byeguard/byeguard.yaml
+  byeguard serve --node kam1=127.0.0.1:8448,http://127.0.0.1:8080/RPC --mode observe`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(cmd)
+			if err != nil {
+				return err
+			}
+			if err := cfg.Validate(); err != nil {
+				return err
+			}
+			beats, child := watchdog.Child()
+			if alone, _ := cmd.Flags().GetBool("no-watchdog"); child || alone {
+				return serve(cmd.Context(), &cfg, beats)
+			}
+			return supervise(cmd.Context(), &cfg)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArray("node", nil, "a node: NAME=EVAPI,JSONRPC (repeat for more)")
+	f.String("mode", "", "compensate, or observe: detect and record, send nothing (default compensate)")
+	f.Duration("grace", 0, "how long the proxy's second BYE may take (default 250ms)")
+	f.Uint32("cseq-step", 0, "how far above the highest CSeq seen a BYE goes (default 100)")
+	f.Duration("stuck-after", 0, "when a dialog that the proxy holds with one leg closed becomes an incident (default 1m)")
+	f.Float64("bye-rate", 0, "BYEs a second and node (default 200)")
+	f.String("http", "", "address of /healthz and /readyz (default 127.0.0.1:9430; empty: none)")
+	f.Bool("auto-migrate", true, "bring the database schema up to date at start")
+	f.Bool("no-watchdog", false, "run without the watching parent process")
+	return cmd
+}
+
+// serve is the daemon itself.
+func serve(ctx context.Context, cfg *app.Config, beats *watchdog.Beats) error {
+	log, err := newLogger(cfg)
+	if err != nil {
+		return err
+	}
+	a, err := app.New(*cfg, log, beats)
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
+
+// supervise is the parent: it watches the daemon and does nothing else.
+func supervise(ctx context.Context, cfg *app.Config) error {
+	log, err := newLogger(cfg)
+	if err != nil {
+		return err
+	}
+	code, err := watchdog.Run(ctx, watchdog.Options{Log: log, Stop: time.Minute})
+	if err != nil || code == exitOK {
+		return err
+	}
+	return statusError(code)
+}
