@@ -23,7 +23,7 @@ RUN apt-get update \
 COPY --from=build /out/byeguard /usr/bin/byeguard
 USER byeguard
 WORKDIR /var/lib/byeguard
-# The journal of events that PostgreSQL has not got yet: keep it across restarts.
+# The private PostgreSQL, where no database is configured: keep it across restarts.
 VOLUME /var/lib/byeguard
 ENV BYEGUARD_DATA_DIR=/var/lib/byeguard
 # The watchdog's parent process passes it on and waits for an orderly end.

@@ -23,6 +23,7 @@ type App struct {
 	cfg   Config
 	log   logrus.FieldLogger
 	beats *watchdog.Beats
+	began time.Time
 
 	parts *stack
 	store *store.Store
@@ -41,8 +42,12 @@ func New(cfg Config, log logrus.FieldLogger, beats *watchdog.Beats) (*App, error
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &App{cfg: cfg, log: log, beats: beats, ready: make(chan struct{})}, nil
+	return &App{cfg: cfg, log: log, beats: beats, began: time.Now(), ready: make(chan struct{})}, nil
 }
+
+// now is byeguard's clock: the time of day when it started, and what has passed
+// since. Setting the machine's clock neither delays nor hastens a deadline.
+func (a *App) now() time.Time { return a.began.Add(time.Since(a.began)) }
 
 // Ready is closed once everything was started. Nodes may still be connecting.
 func (a *App) Ready() <-chan struct{} { return a.ready }
@@ -119,14 +124,14 @@ func (a *App) startGuard(ctx context.Context) error {
 	var err error
 	a.send, err = compensate.New(compensate.Options{
 		Nodes: callers, Mode: compensate.Mode(a.cfg.Mode), Rate: a.cfg.ByeRate, Burst: int(max(a.cfg.ByeRate, 1)),
-		Log: a.log, Results: func(_ call.Key, ev call.Event) { a.guard.Result(ev) },
+		Clock: a.now, Log: a.log, Results: func(_ call.Key, ev call.Event) { a.guard.Result(ev) },
 	})
 	if err != nil {
 		return err
 	}
 	a.guard, err = guard.New(guard.Options{
 		Policy: a.cfg.policy(indialog.SameTarget), Holders: holders,
-		Store: a.store, Sender: a.send, Logger: a.log,
+		Store: a.store, Sender: a.send, Logger: a.log, Clock: a.now,
 	})
 	if err != nil {
 		return err
@@ -134,8 +139,8 @@ func (a *App) startGuard(ctx context.Context) error {
 	if err := a.restore(ctx); err != nil {
 		return err
 	}
-	a.parts.run("guard", 10*time.Second, a.guard.Run)
-	a.parts.run("compensation", 15*time.Second, a.send.Run)
+	a.parts.run("guard", 5*time.Second, a.guard.Run)
+	a.parts.run("compensation", 8*time.Second, a.send.Run)
 	return nil
 }
 

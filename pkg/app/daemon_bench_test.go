@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -20,24 +21,14 @@ import (
 // The benchmarks run byeguard as it is delivered: the program, its watching
 // parent, in processes of their own. Its CPU time can be read then, and the
 // agents of the laboratory do not take turns with it in one Go scheduler.
-var builder struct {
-	sync.Mutex
-	path string
-}
-
+//
+// binary builds the program.
 func binary(b *testing.B) string {
 	b.Helper()
-	builder.Lock()
-	defer builder.Unlock()
-	if builder.path == "" {
-		dir, err := os.MkdirTemp("", "byeguard-bench-")
-		require.NoError(b, err)
-		path := filepath.Join(dir, "byeguard")
-		out, err := exec.Command("go", "build", "-trimpath", "-o", path, "../../cmd/byeguard").CombinedOutput()
-		require.NoError(b, err, "%s", out)
-		builder.path = path
-	}
-	return builder.path
+	path := filepath.Join(b.TempDir(), "byeguard")
+	out, err := exec.Command("go", "build", "-trimpath", "-o", path, "../../cmd/byeguard").CombinedOutput()
+	require.NoError(b, err, "%s", out)
+	return path
 }
 
 // daemon is a byeguard beside a Kamailio.
@@ -48,7 +39,7 @@ type daemon struct {
 }
 
 // startDaemon starts byeguard and waits until it reads events.
-func startDaemon(ctx context.Context, b *testing.B, kam *lab.Kamailio, database string) *daemon {
+func startDaemon(ctx context.Context, b *testing.B, program string, kam *lab.Kamailio, database string) *daemon {
 	b.Helper()
 	port, err := lab.FreePort("127.0.0.1")
 	require.NoError(b, err)
@@ -56,14 +47,20 @@ func startDaemon(ctx context.Context, b *testing.B, kam *lab.Kamailio, database 
 	log, err := os.Create(filepath.Join(b.TempDir(), "byeguard.log"))
 	require.NoError(b, err)
 	defer log.Close()
-	cmd := exec.Command(binary(b), "serve", "--database-url", database, "--http", addr,
+	cmd := exec.Command(program, "serve", "--database-url", database, "--http", addr,
 		"--node", "lab="+kam.EvapiAddr+","+kam.RPCURL)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	require.NoError(b, cmd.Start())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	started, done := make(chan error), make(chan error, 1)
+	go func() {
+		// The signal comes when the thread ends that started the program
+		// (prctl(2), PR_SET_PDEATHSIG): it is kept as long.
+		runtime.LockOSThread()
+		started <- cmd.Start()
+		done <- cmd.Wait()
+	}()
+	require.NoError(b, <-started)
 	d := &daemon{pid: cmd.Process.Pid, log: log.Name()}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
 	d.stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		require.NoError(b, <-done)

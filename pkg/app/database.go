@@ -38,7 +38,7 @@ func (a *App) startStore(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("start the private PostgreSQL (or set database_url): %w", err)
 		}
-		a.parts.onStop("postgresql", 30*time.Second, pg.Stop)
+		a.parts.onStop("postgresql", 20*time.Second, pg.Stop)
 		url = pg.URL()
 		a.log.Infof("private PostgreSQL in %s is up after %v", a.cfg.clusterDir(), time.Since(began).Round(time.Millisecond))
 	}
@@ -62,7 +62,6 @@ func (a *App) openStore(ctx context.Context, opts store.Options) error {
 			return err
 		}
 		a.log.WithError(err).Warnf("PostgreSQL is not there; trying again in %v", wait)
-		a.beats.Beat()
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

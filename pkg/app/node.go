@@ -42,11 +42,11 @@ func (a *App) newNode(cfg *Node) (*node, error) {
 	if n.rpc, err = kamrpc.New(kamrpc.Options{URL: cfg.JSONRPC}); err != nil {
 		return nil, err
 	}
-	if n.events, err = evapi.New(evapi.Options{Addr: cfg.Evapi, Node: cfg.Name, Logger: n.log, Beat: n.beat.Beat}); err != nil {
+	if n.events, err = evapi.New(evapi.Options{Addr: cfg.Evapi, Node: cfg.Name, Logger: n.log, Now: a.now, Beat: n.beat.Beat}); err != nil {
 		return nil, err
 	}
 	if cfg.LogFile != "" || cfg.JournalUnit != "" {
-		n.lost, err = lostlog.New(lostlog.Options{Node: cfg.Name, File: cfg.LogFile, Unit: cfg.JournalUnit, Logger: n.log})
+		n.lost, err = lostlog.New(lostlog.Options{Node: cfg.Name, File: cfg.LogFile, Unit: cfg.JournalUnit, Logger: n.log, Now: a.now})
 	}
 	return n, err
 }

@@ -21,16 +21,17 @@ import (
 // many those are depends on how dlg.end_dlg is called: one request after the
 // other loses most callees' BYEs, sixteen in flight end the calls quickest.
 func BenchmarkRepair(b *testing.B) {
-	b.Run("one_by_one", func(b *testing.B) { benchRepair(b, lab.RaceParallelism) })
-	b.Run("sixteen_in_flight", func(b *testing.B) { benchRepair(b, 16) })
+	program := binary(b)
+	b.Run("one_by_one", func(b *testing.B) { benchRepair(b, program, lab.RaceParallelism) })
+	b.Run("sixteen_in_flight", func(b *testing.B) { benchRepair(b, program, 16) })
 }
 
-func benchRepair(b *testing.B, inFlight int) {
+func benchRepair(b *testing.B, program string, inFlight int) {
 	const calls = 1000
 	var late []time.Duration
 	repaired, ended := 0, time.Duration(0)
 	for range b.N {
-		took, gaps := repairRound(b, calls, inFlight)
+		took, gaps := repairRound(b, program, calls, inFlight)
 		repaired += len(gaps)
 		ended += took
 		for _, gap := range gaps {
@@ -52,7 +53,7 @@ func benchRepair(b *testing.B, inFlight int) {
 // repairRound places calls, ends them all, waits until every callee has its BYE
 // and returns how long the ending took and, for each BYE of byeguard's, the time
 // from the caller's BYE to the callee's.
-func repairRound(b *testing.B, calls, inFlight int) (took time.Duration, gaps []time.Duration) {
+func repairRound(b *testing.B, program string, calls, inFlight int) (took time.Duration, gaps []time.Duration) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
@@ -63,7 +64,7 @@ func repairRound(b *testing.B, calls, inFlight int) (took time.Duration, gaps []
 		callers = append(callers, lab.MustUA(b, lab.UAOptions{Name: "alice", Proxy: kam.SIPAddr}))
 		callees = append(callees, lab.MustUA(b, lab.UAOptions{Name: "bob"}))
 	}
-	guard := startDaemon(ctx, b, kam, db)
+	guard := startDaemon(ctx, b, program, kam, db)
 	defer guard.stop()
 	defer func() {
 		x, _ := os.ReadFile(guard.log)
