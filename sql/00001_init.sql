@@ -41,7 +41,7 @@ CREATE TABLE byeguard.dialogs (
     ended_at       timestamptz,
     updated_at     timestamptz NOT NULL DEFAULT now(),
     blob           bytea       NOT NULL                -- the whole call.Call as CBOR, exact bytes
-) WITH (fillfactor = 75);
+) WITH (fillfactor = 50); -- neighbours are updated together: each needs room for its next version
 ALTER TABLE byeguard.dialogs ALTER COLUMN blob SET STORAGE EXTERNAL;
 
 -- Evidence: what was seen and done, call by call. Rows are only added, and
@@ -107,7 +107,7 @@ CREATE INDEX cdrs_call_id ON byeguard.cdrs USING hash (call_id);
 -- For lists, which say so. The condition keeps it from the writer's look-ups by
 -- key: planned on empty tables, they might take it for as good as the key.
 CREATE INDEX cdrs_started ON byeguard.cdrs (started) WHERE started > '-infinity';
-CREATE TABLE byeguard.cdrs_default PARTITION OF byeguard.cdrs DEFAULT WITH (fillfactor = 80);
+CREATE TABLE byeguard.cdrs_default PARTITION OF byeguard.cdrs DEFAULT WITH (fillfactor = 50);
 
 -- What a final record said before it was corrected.
 CREATE TABLE byeguard.cdr_revisions (
