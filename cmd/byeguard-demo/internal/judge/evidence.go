@@ -1,0 +1,54 @@
+package judge
+
+import "time"
+
+// Evidence is everything that is judged.
+type Evidence struct {
+	Calls   []Call
+	Records []Record // all rows of byeguard.cdrs
+	// Violations are breaches of SIP that an agent saw, as text.
+	Violations []string
+	// Held are the Call-IDs of the dialogs that Kamailio has as confirmed.
+	Held []string
+	// Incidents are those that byeguard has open at the end, as text.
+	Incidents []string
+	// Step is byeguard's cseq_step: its BYEs go at least so far above the last
+	// CSeq, while Kamailio counts on by one.
+	Step uint32
+}
+
+// Call is one call as both of its ends know it.
+type Call struct {
+	ID             string
+	Stay           bool // it was to stay up; else Kamailio was told to end it
+	Caller, Callee End
+	// Proof is what a staying call's callee answered to the caller's re-INVITE
+	// at the end of the run, 0 = nothing.
+	Proof int
+}
+
+// End is what one agent recorded of its leg.
+type End struct {
+	Up              bool
+	Answered, Ended time.Time
+	Byes            []Bye // received, in order
+}
+
+// Bye is one BYE that an agent received, retransmissions counted once.
+type Bye struct {
+	At time.Time
+	// Ahead is how far its CSeq is above the last one that the other end, in
+	// whose name it comes, has used itself.
+	Ahead int64
+}
+
+// Record is a row of byeguard.cdrs, as far as it is judged.
+type Record struct {
+	CallID      string
+	Final       bool
+	Disposition string
+	ReleasedBy  string
+	Repaired    bool
+	RepairedLeg string
+	Duration    time.Duration // negative = NULL
+}
