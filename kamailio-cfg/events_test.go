@@ -242,7 +242,7 @@ func TestAnswerWithoutDialog(t *testing.T) {
 	t.Parallel()
 	p := startProxy(t, "-A", "LAB", "-A", "LAB_FORK", "-A", "NEXT_HOP2=\"sip:127.0.0.1:9\"")
 	p.noisy = true // "tight matching failed" for the second branch's ACK
-	r, _ := hello(t, p)
+	r, hi := hello(t, p)
 	c := newTalk(p)
 	inv := c.invite("fork")
 	first := inv.answer("200 OK", c.toTag, "Contact: <sip:bob@"+c.callee.addr()+">")
@@ -251,21 +251,27 @@ func TestAnswerWithoutDialog(t *testing.T) {
 	r.collect("start")
 	// The branch answers a second time under another tag, as a downstream fork does.
 	c.callee.send(inv.via(), strings.ReplaceAll(first, c.toTag, "second"))
-	got := r.collect("answer")["answer"]
-	require.Equal(t, c.callID, got.text("i"))
-	require.Equal(t, "second", got.text("o"))
-	require.Equal(t, "", got["d"])
-	require.EqualValues(t, 200, got.num("code"))
-	require.Equal(t, "<sip:bob@"+c.callee.addr()+">", got.text("ct"))
-	require.Contains(t, got.text("rr"), p.sip)
-	require.Equal(t, "sip:alice@example.org", got.text("fu"))
-	// Its ACK is confirmed from the message.
+	c.caller.receive("SIP/2.0 200") // it passes, whatever tm thinks of it
+	// From 6.1 on tm matches no reply once the transaction has ended (t_lookup.c,
+	// t_reply_matching), so there the second answer may be known by its ACK alone.
 	c.toTag = "second"
 	c.caller.send(p.sip, c.inDialog("ACK"))
-	ack := r.collect("confirm")["confirm"]
+	seen := byKind(t, r.until("confirm"))
+	if got, ok := seen["answer"]; ok || !strings.HasPrefix(hi.text("ver"), "6.1") {
+		require.Equal(t, c.callID, got.text("i"))
+		require.Equal(t, "second", got.text("o"))
+		require.Equal(t, "", got["d"])
+		require.EqualValues(t, 200, got.num("code"))
+		require.Equal(t, "<sip:bob@"+c.callee.addr()+">", got.text("ct"))
+		require.Contains(t, got.text("rr"), p.sip)
+		require.Equal(t, "sip:alice@example.org", got.text("fu"))
+	}
+	// Its ACK is confirmed from the message.
+	ack := seen["confirm"]
 	require.Equal(t, "second", ack.text("o"))
 	require.Equal(t, "", ack["d"])
 	require.Equal(t, "sip:bob@example.org", ack.text("tu"))
+	require.Equal(t, "sip:bob@"+c.callee.addr(), ack.text("u"))
 }
 
 func TestFailedCalls(t *testing.T) {

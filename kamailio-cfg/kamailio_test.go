@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -87,17 +88,35 @@ func check(dir, file string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// freePort returns a loopback port that is free for both UDP and TCP.
+// ports are those given out, so that no two proxies of this run get the same one.
+var ports struct {
+	sync.Mutex
+	taken map[int]bool
+}
+
+// freePort returns a loopback port that is free for both UDP and TCP, below the
+// range that the kernel takes the ports of outgoing connections from.
 func freePort(t testing.TB) int {
 	t.Helper()
-	for range 50 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		port := l.Addr().(*net.TCPAddr).Port
+	ports.Lock()
+	defer ports.Unlock()
+	if ports.taken == nil {
+		ports.taken = map[int]bool{}
+	}
+	for range 200 {
+		port := 16000 + rand.IntN(16000)
+		if ports.taken[port] {
+			continue
+		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
 		u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
 		l.Close()
 		if err == nil {
 			u.Close()
+			ports.taken[port] = true
 			return port
 		}
 	}

@@ -69,13 +69,24 @@ func ownNote(e *store.Event) (label, note string) {
 // message is what an arrow carries.
 func message(e *store.Event) string {
 	if e.Code == 0 {
-		return sip(e.Method)
+		return sip(method(e))
 	}
 	s := strconv.Itoa(e.Code)
 	if phrase := sip(e.Detail.Phrase); phrase != "" {
 		s += " " + phrase
 	}
 	return s
+}
+
+// method is the request's; events that can be of one method only do not name it.
+func method(e *store.Event) string {
+	switch call.ParseKind(e.Kind) {
+	case call.KindByeIn, call.KindByeFwd, call.KindByeOut:
+		return "BYE"
+	case call.KindConfirm:
+		return "ACK"
+	}
+	return e.Method
 }
 
 func byeNote(kind call.Kind, e *store.Event) string {

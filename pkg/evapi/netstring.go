@@ -8,8 +8,9 @@ import (
 // Limits of the frame reader.
 const (
 	// DefaultMaxFrame is the longest frame body that is accepted, in bytes. A
-	// SIP message over UDP cannot exceed 64 KiB, and events carry parts of one.
-	DefaultMaxFrame = 64 << 10
+	// SIP message over UDP cannot exceed 64 KiB; base64 and the dialog beside it
+	// make an event of it longer.
+	DefaultMaxFrame = 256 << 10
 
 	firstBuffer = 64 << 10
 	minRead     = 16 << 10 // least free space offered to a read
