@@ -35,6 +35,8 @@ var incidentKinds = map[call.IncidentKind]string{
 	call.IncidentStuck:       "proxy still holds an ended call",
 	call.IncidentRefused:     "hang-up went nowhere",
 	call.IncidentForgotten:   "proxy forgot the call",
+	call.IncidentRestarted:   "proxy was restarted",
+	call.IncidentMissed:      "events were not seen",
 }
 
 func kindWords(kind string) string { return say(incidentKinds, kind) }

@@ -112,7 +112,7 @@ func (n *node) Connected(h evapi.Hello) {
 	}
 	n.log.WithFields(logrus.Fields{"kamailio": h.Version, "credit": h.Limit, "boot": h.Boot}).Info("connected to evapi")
 	if h.Restarted {
-		n.log.Warn("the proxy was restarted; it has forgotten its calls, byeguard has not")
+		n.incident(call.IncidentRestarted, "the proxy was restarted and has forgotten its calls; they are followed by their own BYEs")
 	}
 	n.app.store.PutNode(n.cfg.Name, true, h.Version)
 }
@@ -123,7 +123,15 @@ func (n *node) Events(events []call.Event) bool { return n.app.guard.Feed(events
 // Gap implements evapi.Handler.
 func (n *node) Gap(g evapi.Gap) {
 	n.log.WithFields(logrus.Fields{"from": g.From, "to": g.To, "cause": string(g.Cause)}).
-		Warn("events of the proxy were not seen; calls that they belong to may stay open")
+		Warn("events of the proxy were not seen")
+	n.incident(call.IncidentMissed, fmt.Sprintf("events %d to %d of the proxy were not seen (%s); calls that they belong to may stay open",
+		g.From, g.To, g.Cause))
+}
+
+// incident raises what concerns all calls of the node.
+func (n *node) incident(kind call.IncidentKind, detail string) {
+	n.log.WithField("incident", string(kind)).Warn(detail)
+	n.app.store.PutIncident(n.cfg.Name, call.NodeIncident(n.cfg.Name, kind, detail), n.app.now())
 }
 
 // Disconnected implements evapi.Handler. What waiting cannot mend ends the

@@ -164,6 +164,9 @@ func TestP1RestartOfKamailio(t *testing.T) {
 	require.NoError(t, s.kam.Start(s.ctx))
 	s.eventually("byeguard is connected again", 20*time.Second, s.app.Connected)
 	require.True(t, p.Caller.State().Live() && p.Callee.State().Live())
+	s.eventually("an incident of the node", 20*time.Second, func() bool {
+		return s.count("SELECT count(*) FROM byeguard.incidents WHERE node='lab' AND kind='node_restarted' AND state='open'") == 1
+	})
 	s.noCommands()
 	_, err := p.Callee.Bye(s.ctx, lab.RequestOptions{})
 	require.NoError(t, err)

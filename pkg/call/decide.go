@@ -117,11 +117,11 @@ func (c *Call) oweFirst(s Side, ev *Event, p *Policy, out []Effect) []Effect {
 		case o.State.confirmed() && !c.Asks.Held:
 			// Nobody can be asked, for a minute now: the proxy was restarted, or its
 			// JSON-RPC is down. The other end is known to be gone: that is enough.
-			if due := o.ClosedSeen + us(p.Stuck); now >= due {
+			due := o.ClosedSeen + us(p.Stuck)
+			if now >= due {
 				return c.send(s, ReasonOtherEndGone, ev, p, out)
-			} else {
-				c.wake(due)
 			}
+			c.wake(due)
 		}
 		return c.ask(first, now, out)
 	}

@@ -75,6 +75,18 @@ const (
 	IncidentForgotten   IncidentKind = "dialog_forgotten" // the proxy dropped a call whose legs may live
 )
 
+// Kinds of incidents of a node, which stand for all of its calls.
+const (
+	IncidentRestarted IncidentKind = "node_restarted" // the proxy forgot its calls, byeguard did not
+	IncidentMissed    IncidentKind = "events_missed"  // events of the proxy were never seen
+)
+
+// NodeIncident returns an incident of a node. A node has at most one open
+// incident of a kind.
+func NodeIncident(node string, kind IncidentKind, detail string) Incident {
+	return Incident{Key: NewKey("", node, string(kind), DialogID{}), Kind: kind, Severity: SeverityWarning, Detail: detail}
+}
+
 // Incident is what a person should see. One leg has at most one open
 // incident of a kind; Resolved closes it.
 type Incident struct {

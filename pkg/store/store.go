@@ -127,3 +127,12 @@ func (s *Store) Flush(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// PutIncident takes an incident that no call raised (see [call.NodeIncident]).
+// Like Put it never waits.
+func (s *Store) PutIncident(node string, in call.Incident, seen time.Time) {
+	p := s.pending
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.entryOf(in.Key).incident(&call.Effect{Incident: in}, &call.Call{Node: node}, seen.UnixMicro())
+}
