@@ -48,21 +48,21 @@ type reader struct {
 	r    *bufio.Reader
 }
 
-func dialEvapi(t testing.TB, addr string) *reader {
-	t.Helper()
+func dialEvapi(tb testing.TB, addr string) *reader {
+	tb.Helper()
 	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
-	require.NoError(t, err)
-	t.Cleanup(func() { c.Close() })
-	return &reader{t: t, conn: c, r: bufio.NewReaderSize(c, 1<<20)}
+	require.NoError(tb, err)
+	tb.Cleanup(func() { c.Close() })
+	return &reader{t: tb, conn: c, r: bufio.NewReaderSize(c, 1<<20)}
 }
 
 // hello connects as byeguard does and returns the answer too.
-func hello(t testing.TB, p *proxy) (*reader, event) {
-	t.Helper()
-	r := dialEvapi(t, p.evapi)
+func hello(tb testing.TB, p *proxy) (*reader, event) {
+	tb.Helper()
+	r := dialEvapi(tb, p.evapi)
 	r.send("byeguard hello 1 test")
 	e := r.next()
-	require.Equal(t, "hello", e.kind())
+	require.Equal(tb, "hello", e.kind())
 	return r, e
 }
 
@@ -103,18 +103,18 @@ func (r *reader) next() event {
 	return decode(r.t, body)
 }
 
-func decode(t testing.TB, body string) event {
-	t.Helper()
-	require.True(t, strings.HasPrefix(body, `{"bg":1,`), body)
+func decode(tb testing.TB, body string) event {
+	tb.Helper()
+	require.True(tb, strings.HasPrefix(body, `{"bg":1,`), body)
 	for _, c := range []byte(body) {
-		require.True(t, c >= 0x20 && c < 0x7f, "byte %#x in %q", c, body)
+		require.True(tb, c >= 0x20 && c < 0x7f, "byte %#x in %q", c, body)
 	}
 	dec := json.NewDecoder(strings.NewReader(body))
 	dec.UseNumber()
 	e := event{}
-	require.NoError(t, dec.Decode(&e), body)
+	require.NoError(tb, dec.Decode(&e), body)
 	_, err := dec.Token()
-	require.ErrorIs(t, err, io.EOF, body)
+	require.ErrorIs(tb, err, io.EOF, body)
 	return e
 }
 

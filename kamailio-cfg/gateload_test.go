@@ -30,12 +30,13 @@ type gateResult struct {
 	probe  probe
 }
 
-func (c gateCase) run(t testing.TB, rate, credit, ackEvery int, during time.Duration) gateResult {
-	p := startProxy(t, "-A", "LAB", "-A", "CHILDREN=8", "-A", fmt.Sprintf("BYEGUARD_CREDIT=%d", credit))
+func (c gateCase) run(tb testing.TB, rate, credit, ackEvery int, during time.Duration) gateResult {
+	tb.Helper()
+	p := startProxy(tb, "-A", "LAB", "-A", "CHILDREN=8", "-A", fmt.Sprintf("BYEGUARD_CREDIT=%d", credit))
 	p.noisy = true
-	ours := startReader(t, p.evapi, ackEvery)
+	ours := startReader(tb, p.evapi, ackEvery)
 	if c.foreignStalled {
-		foreign := startReader(t, p.evapi, 0)
+		foreign := startReader(tb, p.evapi, 0)
 		defer foreign.kill()
 		foreign.stop()
 	}
@@ -53,7 +54,9 @@ func (c gateCase) run(t testing.TB, rate, credit, ackEvery int, during time.Dura
 }
 
 // The short form of the figures: nobody's stall costs the proxy a reply, and a
-// healthy reader misses nothing. Not parallel: it measures.
+// healthy reader misses nothing.
+//
+//nolint:paralleltest // it measures: other tests beside it would be measured too
 func TestGateUnderLoad(t *testing.T) {
 	for _, c := range gateCases {
 		t.Run(c.name, func(t *testing.T) {

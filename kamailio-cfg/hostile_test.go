@@ -9,6 +9,8 @@ import (
 
 // Texts from SIP arrive byte for byte whatever they hold, and break neither JSON
 // nor netstring (reader.next checks both for each event).
+//
+//nolint:tparallel // the cases take turns at one proxy and its callee, and read its events by one reader
 func TestHostileTexts(t *testing.T) {
 	t.Parallel()
 	p := startProxy(t)

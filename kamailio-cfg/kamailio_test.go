@@ -37,7 +37,6 @@ func binary() string {
 // proxy is a running Kamailio.
 type proxy struct {
 	t               testing.TB
-	dir             string
 	sip, rpc, evapi string // 127.0.0.1:PORT
 	nextHop         *phone
 	log             *logBuffer
@@ -63,10 +62,10 @@ func (l *logBuffer) String() string {
 }
 
 // writeFiles puts the configuration into a fresh directory.
-func writeFiles(t testing.TB) string {
-	t.Helper()
-	dir := t.TempDir()
-	require.NoError(t, fs.WalkDir(kamailiocfg.Files, ".", func(path string, d fs.DirEntry, err error) error {
+func writeFiles(tb testing.TB) string {
+	tb.Helper()
+	dir := tb.TempDir()
+	require.NoError(tb, fs.WalkDir(kamailiocfg.Files, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -96,8 +95,8 @@ var ports struct {
 
 // freePort returns a loopback port that is free for both UDP and TCP, below the
 // range that the kernel takes the ports of outgoing connections from.
-func freePort(t testing.TB) int {
-	t.Helper()
+func freePort(tb testing.TB) int {
+	tb.Helper()
 	ports.Lock()
 	defer ports.Unlock()
 	if ports.taken == nil {
@@ -120,17 +119,17 @@ func freePort(t testing.TB) int {
 			return port
 		}
 	}
-	t.Fatal("no port is free for both udp and tcp")
+	tb.Fatal("no port is free for both udp and tcp")
 	return 0
 }
 
 // startProxy runs kamailio.cfg with the given further arguments. The next hop is
 // a fresh phone unless the arguments name another.
-func startProxy(t testing.TB, args ...string) *proxy {
-	t.Helper()
-	next := newPhone(t)
-	sip, rpc := freePort(t), freePort(t)
-	p := startProxyFile(t, writeFiles(t), "kamailio.cfg", sip, rpc, append([]string{
+func startProxy(tb testing.TB, args ...string) *proxy {
+	tb.Helper()
+	next := newPhone(tb)
+	sip, rpc := freePort(tb), freePort(tb)
+	p := startProxyFile(tb, writeFiles(tb), "kamailio.cfg", sip, rpc, append([]string{
 		"-A", fmt.Sprintf("LISTEN_UDP=udp:127.0.0.1:%d", sip), "-A", fmt.Sprintf("LISTEN_TCP=tcp:127.0.0.1:%d", sip),
 		"-A", fmt.Sprintf("LISTEN_RPC=tcp:127.0.0.1:%d", rpc), "-A", `NEXT_HOP="sip:` + next.addr() + `"`,
 		"-A", fmt.Sprintf(`LAB_SELF="sip:127.0.0.1:%d"`, sip), "-A", `BYEGUARD_NODE="test-node"`,
@@ -140,11 +139,11 @@ func startProxy(t testing.TB, args ...string) *proxy {
 }
 
 // startProxyFile runs a configuration that listens on these ports.
-func startProxyFile(t testing.TB, dir, file string, sip, rpc int, args ...string) *proxy {
-	t.Helper()
+func startProxyFile(tb testing.TB, dir, file string, sip, rpc int, args ...string) *proxy {
+	tb.Helper()
 	p := &proxy{
-		t: t, log: &logBuffer{}, sip: fmt.Sprintf("127.0.0.1:%d", sip), rpc: fmt.Sprintf("127.0.0.1:%d", rpc),
-		evapi: fmt.Sprintf("127.0.0.1:%d", freePort(t)),
+		t: tb, log: &logBuffer{}, sip: fmt.Sprintf("127.0.0.1:%d", sip), rpc: fmt.Sprintf("127.0.0.1:%d", rpc),
+		evapi: fmt.Sprintf("127.0.0.1:%d", freePort(tb)),
 	}
 	base := []string{
 		"-f", filepath.Join(dir, file), "-DD", "-E", "-P", filepath.Join(dir, "pid"), "-m", "256", "-Y", dir,
@@ -154,10 +153,10 @@ func startProxyFile(t testing.TB, dir, file string, sip, rpc int, args ...string
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.WaitDelay = time.Second
-	require.NoError(t, p.cmd.Start(), "start kamailio: is it installed?")
+	require.NoError(tb, p.cmd.Start(), "start kamailio: is it installed?")
 	exited := make(chan struct{})
 	go func() { p.cmd.Wait(); close(exited) }()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		p.cmd.Process.Signal(os.Interrupt)
 		select {
 		case <-exited:
@@ -166,25 +165,27 @@ func startProxyFile(t testing.TB, dir, file string, sip, rpc int, args ...string
 			<-exited
 		}
 		syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // children that hung
-		if noise := complaints(p.log.String()); !t.Failed() && !p.noisy && noise != "" {
-			t.Errorf("kamailio complained:\n%s", noise)
+		if noise := complaints(p.log.String()); !tb.Failed() && !p.noisy && noise != "" {
+			tb.Errorf("kamailio complained:\n%s", noise)
 		}
-		if t.Failed() {
-			t.Logf("kamailio said:\n%s", tail(p.log.String(), 8000))
+		if tb.Failed() {
+			tb.Logf("kamailio said:\n%s", tail(p.log.String(), 8000))
 		}
 	})
-	deadline := time.Now().Add(20 * time.Second)
+	limit := time.After(20 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
 	for {
-		select {
-		case <-exited:
-			t.Fatalf("kamailio did not stay up:\n%s", p.log.String())
-		default:
-		}
 		if _, err := p.call("core.uptime"); err == nil && reachable(p.evapi) {
 			return p
 		}
-		require.True(t, time.Now().Before(deadline), "kamailio did not answer:\n%s", p.log)
-		time.Sleep(20 * time.Millisecond)
+		select {
+		case <-exited:
+			tb.Fatalf("kamailio did not stay up:\n%s", p.log)
+		case <-limit:
+			tb.Fatalf("kamailio did not answer:\n%s", p.log)
+		case <-tick.C:
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ const readerEnv = "BYEGUARD_TEST_READER"
 
 func TestMain(m *testing.M) {
 	if spec := os.Getenv(readerEnv); spec != "" {
-		if err := runReader(spec); err != nil {
+		if err := runReader(spec, os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -43,10 +43,10 @@ type report struct {
 	Acks         int
 }
 
-// runReader reads until stdin closes, then prints its report. It acknowledges
+// runReader reads until stdin closes, then prints its report to stdout. It acknowledges
 // every ackEvery frames; what is left over at the end of a burst waits for the next
 // one, since it never adds up to more than that.
-func runReader(spec string) error {
+func runReader(spec string, stdin io.Reader, stdout io.Writer) error {
 	var addr string
 	var ackEvery int
 	var quickack bool
@@ -59,13 +59,13 @@ func runReader(spec string) error {
 	}
 	var rep report
 	go func() {
-		io.Copy(io.Discard, os.Stdin)
+		_, _ = io.Copy(io.Discard, stdin)                            // however it ends, the parent is done
 		conn.SetReadDeadline(time.Now().Add(300 * time.Millisecond)) // the last frames
 	}()
 	if ackEvery > 0 {
 		fmt.Fprint(conn, "22:byeguard hello 1 bench,")
 	} else {
-		fmt.Println("ready")
+		fmt.Fprintln(stdout, "ready")
 	}
 	// evapi's sockets have Nagle's algorithm on: without quick TCP ACKs the kernel
 	// holds frames back for up to 40 ms.
@@ -94,10 +94,12 @@ func runReader(spec string) error {
 					rep.First = rep.Last
 				}
 			} else if rep.Frames == 1 {
-				fmt.Println("ready")
+				fmt.Fprintln(stdout, "ready")
 			}
 		}
-		in.Discard(length + 1)
+		if _, err := in.Discard(length + 1); err != nil {
+			return err
+		}
 		if n++; ackEvery > 0 && n >= ackEvery && sent != acked {
 			ack := "byeguard ack " + sent
 			if _, err := fmt.Fprintf(conn, "%d:%s,", len(ack), ack); err != nil {
@@ -107,7 +109,7 @@ func runReader(spec string) error {
 			rep.Acks++
 		}
 	}
-	return json.NewEncoder(os.Stdout).Encode(rep)
+	return json.NewEncoder(stdout).Encode(rep)
 }
 
 // quickReader asks for an immediate TCP ACK around each read (tcp(7): TCP_QUICKACK
@@ -121,7 +123,9 @@ func (q quickReader) Read(p []byte) (int, error) {
 	n, err := q.conn.Read(p)
 	if q.quick {
 		if raw, e := q.conn.SyscallConn(); e == nil {
-			raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1) })
+			_ = raw.Control(func(fd uintptr) { // what cannot be set costs time only
+				_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1)
+			})
 		}
 	}
 	return n, err
@@ -141,22 +145,22 @@ type readerProcess struct {
 	out *bufio.Reader
 }
 
-func startReader(t testing.TB, addr string, ackEvery int) *readerProcess {
-	t.Helper()
-	r := &readerProcess{t: t, cmd: exec.Command(os.Args[0])}
+func startReader(tb testing.TB, addr string, ackEvery int) *readerProcess {
+	tb.Helper()
+	r := &readerProcess{t: tb, cmd: exec.Command(os.Args[0])}
 	r.cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s %d true", readerEnv, addr, ackEvery))
 	r.cmd.Stderr = os.Stderr
 	var err error
 	r.in, err = r.cmd.StdinPipe()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	out, err := r.cmd.StdoutPipe()
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	r.out = bufio.NewReader(out)
-	require.NoError(t, r.cmd.Start())
-	t.Cleanup(func() { r.cmd.Process.Kill(); r.cmd.Wait() })
+	require.NoError(tb, r.cmd.Start())
+	tb.Cleanup(func() { r.cmd.Process.Kill(); r.cmd.Wait() })
 	line, err := r.out.ReadString('\n')
-	require.NoError(t, err)
-	require.Equal(t, "ready\n", line)
+	require.NoError(tb, err)
+	require.Equal(tb, "ready\n", line)
 	return r
 }
 
@@ -233,13 +237,16 @@ func (l load) run(p *proxy) (events int, seen probe) {
 		}
 	}()
 	start := time.Now()
+	pace := time.NewTimer(0)
+	defer pace.Stop()
 	for i := 0; ; i++ {
 		due := start.Add(time.Duration(i*l.batch) * time.Second / time.Duration(l.rate))
 		if due.Sub(start) >= l.during {
 			break
 		}
 		if wait := time.Until(due); wait > 0 {
-			time.Sleep(wait)
+			pace.Reset(wait)
+			<-pace.C
 		}
 		kind := "event"
 		if l.operator && i%2 == 1 {

@@ -30,12 +30,12 @@ func TestConfigCheck(t *testing.T) {
 }
 
 // switches maps each event route of byeguard-events.cfg to its define.
-func switches(t testing.TB, dir string) map[string]string {
-	t.Helper()
+func switches(tb testing.TB, dir string) map[string]string {
+	tb.Helper()
 	events, err := os.ReadFile(filepath.Join(dir, "byeguard-events.cfg"))
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	found := regexp.MustCompile(`(?m)^#!ifndef (BYEGUARD_NO_\w+)\n(reply_route|event_route\[[a-z:-]+\]) \{\n\troute\((BYEGUARD_\w+)\);\n\}\n#!endif`).FindAllStringSubmatch(string(events), -1)
-	require.Len(t, found, strings.Count(string(events), "route {")+strings.Count(string(events), "] {"), "every block stands behind a define")
+	require.Len(tb, found, strings.Count(string(events), "route {")+strings.Count(string(events), "] {"), "every block stands behind a define")
 	m := map[string]string{}
 	for _, f := range found {
 		m[f[1]] = f[2] + " {\n\troute(" + f[3] + ");\n}\n"
@@ -83,12 +83,12 @@ func TestEachEventRouteCanBeSwitchedOff(t *testing.T) {
 
 // patch applies the diff of docs/kamailio.md: in each hunk the lines that exist
 // must follow each other, and the new ones go between them.
-func patch(t testing.TB, config string) string {
-	t.Helper()
+func patch(tb testing.TB, config string) string {
+	tb.Helper()
 	doc, err := os.ReadFile("../docs/kamailio.md")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	_, rest, ok := strings.Cut(string(doc), "```diff\n")
-	require.True(t, ok)
+	require.True(tb, ok)
 	diff, _, _ := strings.Cut(rest, "```")
 	lines := strings.Split(config, "\n")
 	added := 0
@@ -109,10 +109,10 @@ func patch(t testing.TB, config string) string {
 				break
 			}
 		}
-		require.NotEqual(t, -1, at, "the stock configuration has no lines %q", old)
+		require.NotEqual(tb, -1, at, "the stock configuration has no lines %q", old)
 		lines = slices.Replace(lines, at, at+len(old), with...)
 	}
-	require.LessOrEqual(t, added, 13, "an operator adds at most 12 lines, and a closing brace")
+	require.LessOrEqual(tb, added, 13, "an operator adds at most 12 lines, and a closing brace")
 	return strings.Join(lines, "\n")
 }
 

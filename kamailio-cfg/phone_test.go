@@ -19,12 +19,12 @@ type phone struct {
 	conn *net.UDPConn
 }
 
-func newPhone(t testing.TB) *phone {
-	t.Helper()
+func newPhone(tb testing.TB) *phone {
+	tb.Helper()
 	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	require.NoError(t, err)
-	t.Cleanup(func() { c.Close() })
-	return &phone{t: t, conn: c}
+	require.NoError(tb, err)
+	tb.Cleanup(func() { c.Close() })
+	return &phone{t: tb, conn: c}
 }
 
 func (p *phone) addr() string { return p.conn.LocalAddr().String() }
@@ -99,14 +99,13 @@ func (m sip) answer(status, toTag string, extra ...string) string {
 
 // talk is one call set up through the proxy by two phones.
 type talk struct {
-	proxy            *proxy
-	caller, callee   *phone
-	callID           string
-	from, to         string // header bodies without tags
-	fromTag, toTag   string
-	fromURI, contact string
-	ok               sip // the 200 that the caller got
-	cseq             int
+	proxy          *proxy
+	caller, callee *phone
+	callID         string
+	from, to       string // header bodies without tags
+	fromTag, toTag string
+	ok             sip // the 200 that the caller got
+	cseq           int
 }
 
 func newTalk(p *proxy) *talk {

@@ -123,6 +123,10 @@ func (s *player) word(ev *call.Event, k, v string) {
 		ev.RURI = v
 	case "method":
 		ev.Method = v
+	case "node":
+		ev.Node = v
+	case "calleeroutes":
+		ev.Callee.RouteSet = v
 	case "boot":
 		ev.Boot = int64(n)
 	case "leg":
@@ -149,7 +153,7 @@ func dialogEvent(ev *call.Event) {
 			ev.CallerTag = "A"
 		}
 		ev.Caller = call.Endpoint{URI: "sip:a@a.example", Contact: "sip:a@192.0.2.1", Socket: "udp:192.0.2.9:5060", CSeq: ev.CSeq, RouteSet: ev.Caller.RouteSet}
-		ev.Callee = call.Endpoint{URI: "sip:b@b.example", Contact: "sip:b@192.0.2.2", Socket: "udp:192.0.2.9:5060"}
+		ev.Callee = call.Endpoint{URI: "sip:b@b.example", Contact: "sip:b@192.0.2.2", Socket: "udp:192.0.2.9:5060", RouteSet: ev.Callee.RouteSet}
 	case call.KindByeIn:
 		if ev.Source == "" {
 			ev.Source = map[string]string{"A": "192.0.2.1:5060", "B": "192.0.2.2:5060"}[ev.FromTag]
@@ -235,7 +239,11 @@ func effectText(e call.Effect) string {
 		return fmt.Sprintf("ASK %s boot %d dialog %s", e.Question.Node, e.Question.Boot, e.Question.Dialog)
 	case call.EffectBye:
 		c := e.Command
-		return fmt.Sprintf("BYE to %s: %s, attempt %d, CSeq %d, target %s, tags %s>%s", c.Leg, e.Reason, c.Attempt, c.CSeq, c.Target, c.FromTag, c.ToTag)
+		via := ""
+		if c.Node != "kam1" {
+			via = " through " + c.Node
+		}
+		return fmt.Sprintf("BYE to %s%s: %s, attempt %d, CSeq %d, target %s, tags %s>%s", c.Leg, via, e.Reason, c.Attempt, c.CSeq, c.Target, c.FromTag, c.ToTag)
 	case call.EffectIncident:
 		verb := "OPEN"
 		if e.Incident.Resolved {

@@ -44,8 +44,8 @@ func FindBinDir(major string) (string, error) {
 func candidates() []string {
 	var dirs []string
 	if p, err := exec.LookPath("initdb"); err == nil {
-		if real, err := filepath.EvalSymlinks(p); err == nil {
-			p = real
+		if resolved, err := filepath.EvalSymlinks(p); err == nil {
+			p = resolved
 		}
 		dirs = append(dirs, filepath.Dir(p))
 	}

@@ -53,7 +53,7 @@ func TestStartMakesClusterThatIsPrivate(t *testing.T) {
 	require.Equal(t, "byeguard", query(t, c.URL(), "SELECT current_database()"))
 	require.Equal(t, "UTF8", query(t, c.URL(), "SHOW server_encoding"))
 	require.Equal(t, "C", query(t, c.URL(), "SELECT datcollate FROM pg_database WHERE datname = current_database()"))
-	require.Equal(t, "", query(t, c.URL(), "SHOW listen_addresses"))
+	require.Empty(t, query(t, c.URL(), "SHOW listen_addresses"))
 	require.Equal(t, "5MB", query(t, c.URL(), "SHOW work_mem"))
 	st, err := os.Stat(c.SocketDir())
 	require.NoError(t, err)

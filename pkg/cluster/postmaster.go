@@ -42,6 +42,13 @@ func watchChild(cmd *exec.Cmd) *postmaster {
 	return p
 }
 
+// worksIn says whether dir is the working directory of a process; of one that is
+// gone, or may not be looked at, it is not.
+func worksIn(pid int, dir string) bool {
+	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+	return err == nil && sameDir(cwd, dir)
+}
+
 // adopt follows a server that an earlier process started. It returns nil when
 // none runs on dataDir.
 func adopt(dataDir string) (*postmaster, error) {
@@ -54,8 +61,7 @@ func adopt(dataDir string) (*postmaster, error) {
 	}
 	// The number may have been given to another process since (a reboot, say).
 	// A postmaster's working directory is its data directory.
-	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", st.pid))
-	if err != nil || !sameDir(cwd, dataDir) {
+	if !worksIn(st.pid, dataDir) {
 		return nil, nil
 	}
 	fd, err := unix.PidfdOpen(st.pid, 0)
@@ -68,7 +74,7 @@ func adopt(dataDir string) (*postmaster, error) {
 	p := &postmaster{pid: st.pid, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		defer unix.Close(fd)
+		defer func() { _ = unix.Close(fd) }()
 		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		for {
 			if _, err := unix.Poll(poll, -1); !errors.Is(err, unix.EINTR) {

@@ -157,7 +157,7 @@ func (c *Cluster) await(ctx context.Context, server *postmaster) error {
 		case <-server.done:
 			return fmt.Errorf("start postgresql server: %w; its log %s says: %s", errDied, c.LogPath(), c.logTail())
 		case <-ctx.Done():
-			return fmt.Errorf("reach postgresql server: %w (last error: %v); see %s", ctx.Err(), err, c.LogPath())
+			return fmt.Errorf("reach postgresql server: %w (last error: %w); see %s", ctx.Err(), err, c.LogPath())
 		case <-tick.C:
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -253,6 +254,35 @@ func TestDoneCallsAreForgotten(t *testing.T) {
 		require.True(t, time.Now().Before(deadline), "the call is still in memory")
 		<-time.After(time.Millisecond)
 	}
+}
+
+// Whoever guesses tags makes byeguard search, so no more than a few of the guesses
+// are kept, and each of the others is met by that few.
+func TestForgedByesOfOneCallIDAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	g := start(t, w, func(o *guard.Options) {
+		o.Lanes, o.Policy.Settle = 1, time.Hour // no guess is given up meanwhile
+	})
+	const forged, kept = 20_000, 64
+	var events []call.Event
+	for i := range forged {
+		for _, kind := range []call.Kind{call.KindByeIn, call.KindByeFwd} {
+			ev := event("c1", kind, uint64(i+1))
+			ev.FromTag, ev.Source = fmt.Sprint("guess", i), "203.0.113.66:5060"
+			events = append(events, ev)
+		}
+	}
+	require.True(t, g.Feed(events))
+	require.True(t, g.Feed(oneSided("c2")))
+	require.True(t, g.Feed(oneSided("c1")), "a real call of the same Call-ID")
+	w.await(t, "commands of the calls behind them", func() bool { return len(w.commands) == 2 })
+	require.EqualValues(t, kept+2, g.Stats().Live)
+	require.Equal(t, uint64(2*(forged-kept)), g.Stats().Strays, "the rest are counted")
+	require.Zero(t, g.Stats().Dropped)
+	require.True(t, w.is(func() bool {
+		return !slices.ContainsFunc(w.updates, func(u call.Update) bool { return u.Call.Leg(call.Caller).Tag != "A" })
+	}), "a guess is recorded as a call")
 }
 
 func TestStartStop(t *testing.T) {

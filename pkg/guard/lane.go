@@ -154,7 +154,8 @@ func (l *lane) handle(ev *call.Event) {
 			strays++
 		}
 	}
-	if strays >= maxStrays { // somebody tries tags
+	stray := ev.Kind == call.KindByeIn || ev.Kind == call.KindByeFwd
+	if stray && strays >= maxStrays { // somebody tries tags; what forms a dialog is never lost
 		l.stats.strays.Add(1)
 		return
 	}

@@ -95,7 +95,10 @@ func (b *Baresip) WaitCalls(ctx context.Context, n int) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("wait for %d calls at baresip, which has %d (%v): %w", n, have, err, ctx.Err())
+			if err != nil {
+				return fmt.Errorf("wait for %d calls at baresip: %w: %w", n, ctx.Err(), err)
+			}
+			return fmt.Errorf("wait for %d calls at baresip, which has %d: %w", n, have, ctx.Err())
 		case <-tick.C:
 		}
 	}

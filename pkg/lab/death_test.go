@@ -43,10 +43,10 @@ func TestMain(m *testing.M) {
 		b, err = lab.StartBaresip(ctx, lab.BaresipOptions{})
 	}
 	if err != nil {
-		fmt.Println("failed:", err)
+		fmt.Fprintln(os.Stdout, "failed:", err)
 		os.Exit(1)
 	}
-	fmt.Println(k.Pid(), lab.PostgresPid(), k.Dir, filepath.Dir(b.LogPath))
+	fmt.Fprintln(os.Stdout, k.Pid(), lab.PostgresPid(), k.Dir, filepath.Dir(b.LogPath))
 	select {}
 }
 

@@ -194,7 +194,10 @@ func (k *Kamailio) await(ctx context.Context, proc *process) error {
 		}
 		select {
 		case <-proc.done:
-			return fmt.Errorf("start kamailio %s: it ended at once: %v", k.opts.Binary, proc.err)
+			if proc.err == nil {
+				return fmt.Errorf("start kamailio %s: it ended at once, without an error", k.opts.Binary)
+			}
+			return fmt.Errorf("start kamailio %s: it ended at once: %w", k.opts.Binary, proc.err)
 		case <-limit.C:
 			return fmt.Errorf("start kamailio %s: no answer after 30 s: %w", k.opts.Binary, err)
 		case <-ctx.Done():

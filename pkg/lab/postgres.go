@@ -132,7 +132,7 @@ func startCluster(ctx context.Context) (*cluster.Cluster, int, error) {
 		Throwaway: true,
 		// Kamailio's db_postgres wants TCP. Any local user may come in; there
 		// is nothing to be had but test data.
-		HBA: []string{"host all all 127.0.0.1/32 trust"},
+		HBA: []string{"host all all 127.0.0.1/32 trust"}, //nolint:dupword // any database, any user
 		Settings: map[string]string{
 			"listen_addresses":   "127.0.0.1",
 			"port":               strconv.Itoa(port),

@@ -28,6 +28,7 @@ func TestWrongRequestsAreRefused(t *testing.T) {
 		"route left":          {"BYE", lab.RequestOptions{Headers: []string{"Route: <sip:127.0.0.1:9;lr>"}}, 481, lab.ViolationRoute},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			// Straight from agent to agent: a proxy would notice some of these.
 			alice := lab.MustUA(t, lab.UAOptions{Name: "alice", Proxy: b.callee.Addr()})
 			bob := b.callee

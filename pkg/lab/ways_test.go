@@ -56,9 +56,10 @@ func TestTransportsAndAddresses(t *testing.T) {
 
 func TestTargetRefresh(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, lab.UAOptions{}, lab.UAOptions{})
 	for _, method := range []string{"INVITE", "UPDATE"} {
 		t.Run(method+" with a new Contact", func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, lab.UAOptions{}, lab.UAOptions{})
 			p := b.up(t, lab.CallOptions{})
 			before := p.Caller.Record().Contact
 			r, err := p.Caller.Request(ctx(t), method, lab.RequestOptions{Move: true})
@@ -73,6 +74,8 @@ func TestTargetRefresh(t *testing.T) {
 			b.clean(t)
 		})
 		t.Run(method+" with a new Contact in its 200", func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, lab.UAOptions{}, lab.UAOptions{})
 			p := b.up(t, lab.CallOptions{})
 			before := p.Callee.Record().Contact
 			p.Callee.MoveOnNext()
@@ -95,7 +98,6 @@ func TestTargetRefresh(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, 200, r.Code)
 			require.Equal(t, lab.StateEnded, p.Callee.State())
-			b.callee.Forget()
 		})
 	}
 }
