@@ -118,6 +118,9 @@ func (c *Call) raise(k IncidentKind, sev Severity, leg Side, detail string, why 
 
 // resolve closes an open incident.
 func (c *Call) resolve(k IncidentKind, leg Side, out []Effect) []Effect {
+	if c.Open&bit(k, leg) == 0 {
+		return out // as nearly always: no sentence is made for it
+	}
 	detail := "both legs are accounted for"
 	if leg != SideNone {
 		detail = "the " + leg.String() + "'s leg is closed: " + string(c.Leg(leg).Status())

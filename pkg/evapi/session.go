@@ -63,8 +63,12 @@ func (s *session) run(ctx context.Context) error {
 		if n > 0 {
 			s.c.n.reads.Add(1)
 			s.c.n.bytes.Add(uint64(n))
+			before := s.c.n.frames.Load()
 			if err := s.frames(now); err != nil {
 				return err
+			}
+			if s.c.n.frames.Load()-before < pauseBelow {
+				time.Sleep(max(0, o.ReadPause))
 			}
 		}
 		if ctx.Err() != nil {
