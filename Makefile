@@ -73,9 +73,10 @@ race: try-chroot ## Run all tests with the race detector
 	$(GO) test -race -p $(P) -count=1 -timeout $(TIMEOUT) $(TESTFLAGS) $(PKG)
 
 .PHONY: bench
-bench: ## Measure the figures of docs/performance.md (BENCH=regexp)
+bench: ## Measure the figures of docs/performance.md, some 5 minutes (BENCH=regexp, PKG=./pkg/app)
 	@.ci/packages $(DEMO_PACKAGES)
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 -timeout $(TIMEOUT) $(TESTFLAGS) $(PKG)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 -timeout $(TIMEOUT) $(TESTFLAGS) \
+		$(if $(filter ./...,$(PKG)),./pkg/call ./pkg/evapi ./pkg/guard ./pkg/app,$(PKG))
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME

@@ -67,7 +67,7 @@ func startDaemon(ctx context.Context, b *testing.B, program string, kam *lab.Kam
 	})
 	b.Cleanup(d.stop)
 	require.Eventually(b, func() bool {
-		resp, err := http.Get("http://" + addr + "/readyz") //nolint:noctx // polled
+		resp, err := http.Get("http://" + addr + "/readyz")
 		if err != nil {
 			return false
 		}

@@ -3,8 +3,9 @@ package app_test
 import (
 	"context"
 	"os"
+	"regexp"
 	"slices"
-	"strings"
+	"strconv"
 	"testing"
 	"time"
 
@@ -20,40 +21,51 @@ import (
 // came where it is byeguard's: "late" is what goes beyond the grace time. How
 // many those are depends on how dlg.end_dlg is called: one request after the
 // other loses most callees' BYEs, sixteen in flight end the calls quickest.
+//
+// On a machine without a core to spare the credit gate may close: "unseen" are
+// the events that Kamailio then did not relay, "left-up" the callees that nobody
+// sent a BYE to, "twice" those that got one from Kamailio and one from byeguard.
+// With all events seen, neither may happen.
 func BenchmarkRepair(b *testing.B) {
 	program := binary(b)
 	b.Run("one_by_one", func(b *testing.B) { benchRepair(b, program, lab.RaceParallelism) })
 	b.Run("sixteen_in_flight", func(b *testing.B) { benchRepair(b, program, 16) })
 }
 
+// repair is what came of the calls of one or several rounds.
+type repair struct {
+	late                  []time.Duration // beyond the grace time, of byeguard's BYEs
+	took                  time.Duration
+	leftUp, twice, unseen int
+}
+
 func benchRepair(b *testing.B, program string, inFlight int) {
+	b.Helper()
 	const calls = 1000
-	var late []time.Duration
-	repaired, ended := 0, time.Duration(0)
+	var all repair
 	for range b.N {
-		took, gaps := repairRound(b, program, calls, inFlight)
-		repaired += len(gaps)
-		ended += took
-		for _, gap := range gaps {
-			late = append(late, gap-app.DefaultConfig().Grace)
-		}
+		r := repairRound(b, program, calls, inFlight)
+		all.late = append(all.late, r.late...)
+		all.took += r.took
+		all.leftUp, all.twice, all.unseen = all.leftUp+r.leftUp, all.twice+r.twice, all.unseen+r.unseen
 	}
+	n, late := float64(b.N), all.late
 	require.NotEmpty(b, late, "the fault did not show: nothing was measured")
 	slices.Sort(late)
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	b.ReportMetric(float64(repaired)/float64(b.N), "repaired")
-	b.ReportMetric(0, "left-up") // else the run had failed
-	b.ReportMetric(ms(ended)/float64(b.N), "ms-to-end-all")
+	b.ReportMetric(float64(len(late))/n, "repaired")
+	b.ReportMetric(float64(all.leftUp)/n, "left-up")
+	b.ReportMetric(float64(all.twice)/n, "twice")
+	b.ReportMetric(float64(all.unseen)/n, "unseen")
+	b.ReportMetric(ms(all.took)/n, "ms-to-end-all")
 	b.ReportMetric(ms(late[len(late)/2]), "ms-late-p50")
 	b.ReportMetric(ms(late[(len(late)-1)*99/100]), "ms-late-p99")
 	b.ReportMetric(ms(late[len(late)-1]), "ms-late-max")
 	b.ReportMetric(0, "ns/op") // says nothing
 }
 
-// repairRound places calls, ends them all, waits until every callee has its BYE
-// and returns how long the ending took and, for each BYE of byeguard's, the time
-// from the caller's BYE to the callee's.
-func repairRound(b *testing.B, program string, calls, inFlight int) (took time.Duration, gaps []time.Duration) {
+// repairRound places calls, ends them all, and looks at what each callee got.
+func repairRound(b *testing.B, program string, calls, inFlight int) (r repair) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
@@ -66,54 +78,70 @@ func repairRound(b *testing.B, program string, calls, inFlight int) (took time.D
 	}
 	guard := startDaemon(ctx, b, program, kam, db)
 	defer guard.stop()
-	defer func() {
-		x, _ := os.ReadFile(guard.log)
-		for _, l := range strings.Split(string(x), "\n") {
-			if strings.Contains(l, "not seen") {
-				b.Log(l)
-			}
-		}
-	}()
 
 	pairs, err := lab.PlaceCalls(ctx, lab.LoadOptions{Callers: callers, Callees: callees, Calls: calls})
 	require.NoError(b, err)
 	report, err := lab.EndDialogs(ctx, kam.RPC(), inFlight, nil)
 	require.NoError(b, err)
 	require.Equal(b, calls, report.Asked)
-	step := int(app.DefaultConfig().CSeqStep)
+	r.took = report.Took
+	// Far longer than any BYE that is sent at all.
+	patience, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	cfg := app.DefaultConfig()
 	for _, p := range pairs {
 		require.NoError(b, p.Caller.WaitEnded(ctx))
-		require.NoError(b, p.Callee.WaitEnded(ctx), "a callee was left up")
-		first, last := p.Caller.ByesReceived(), p.Callee.ByesReceived()
-		require.Len(b, last, 1, "each callee gets exactly one BYE")
-		if int(last[0].CSeq) > step { // Kamailio's own BYE is the INVITE's number and one
-			gaps = append(gaps, last[0].At.Sub(first[0].At))
+		if p.Callee.WaitEnded(patience) != nil {
+			r.leftUp++
+			continue
+		}
+		caller, callee := p.Caller.ByesReceived(), p.Callee.ByesReceived()
+		if len(callee) > 1 {
+			r.twice++
+		}
+		// Kamailio's own BYE has the INVITE's number and one.
+		if callee[0].CSeq > cfg.CSeqStep {
+			r.late = append(r.late, callee[0].At.Sub(caller[0].At)-cfg.Grace)
 		}
 	}
 	for _, ua := range append(callers, callees...) {
 		require.Empty(b, ua.Violations())
 	}
+	r.unseen = guard.unseen(b)
+	if r.unseen == 0 {
+		require.Zero(b, r.leftUp, "every event was seen, and callees were left up")
+		require.Zero(b, r.twice, "every event was seen, and callees got two BYEs")
+		awaitRepaired(ctx, b, db, len(r.late))
+	}
+	return r
+}
+
+// awaitRepaired checks the records against what the agents saw.
+func awaitRepaired(ctx context.Context, b *testing.B, db string, want int) {
+	b.Helper()
 	conn, err := sqlx.Open("postgres", db)
 	require.NoError(b, err)
 	defer conn.Close()
 	require.Eventually(b, func() bool {
 		var n int
 		err := conn.GetContext(ctx, &n, "SELECT count(*) FROM byeguard.cdrs WHERE repaired AND state = 'final'")
-		return err == nil && n == len(gaps)
+		return err == nil && n == want
 	}, 20*time.Second, 50*time.Millisecond, "the records tell another number of repairs than the agents")
-	dump(b, conn)
-	return report.Took, gaps
 }
 
-func dump(b *testing.B, conn *sqlx.DB) {
-	var rows []struct {
-		Kind, Detail string
-		N            int
-		P50, P99     float64
+var gapLine = regexp.MustCompile(`were not seen.* from=(\d+) .*to=(\d+)`)
+
+// unseen counts the events that byeguard says it did not see, by its log.
+func (d *daemon) unseen(b *testing.B) (n int) {
+	b.Helper()
+	text, err := os.ReadFile(d.log)
+	require.NoError(b, err)
+	for _, m := range gapLine.FindAllStringSubmatch(string(text), -1) {
+		from, err := strconv.Atoi(m[1])
+		require.NoError(b, err)
+		to, err := strconv.Atoi(m[2])
+		require.NoError(b, err)
+		n += max(0, to-from+1)
 	}
-	require.NoError(b, conn.Select(&rows, `with r as (select call_key from byeguard.cdrs where repaired), e as (select e.*, extract(epoch from at)*1000 t, lag_us/1000.0 lag, (select min(extract(epoch from at)*1000) from byeguard.events o where o.call_key=e.call_key and o.kind='bye_out') t0 from byeguard.events e join r using (call_key))
-	select kind||coalesce(' '||cseq::text,'')||coalesce(' '||reason,'') as kind, '' as detail, count(*) n, percentile_cont(0.5) within group (order by t-t0) p50, percentile_cont(0.99) within group (order by t+lag-t0) p99 from e where t>=t0 group by 1 order by 4`))
-	for _, r := range rows {
-		b.Logf("%-40s n=%d at-t0 p50 %.1f seen-t0 p99 %.1f", r.Kind, r.N, r.P50, r.P99)
-	}
+	return n
 }

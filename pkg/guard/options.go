@@ -30,7 +30,7 @@ type Holder interface {
 
 // Options of a Guard. Store, Sender and Policy.SameTarget are required.
 type Options struct {
-	Lanes    int               // goroutines that step calls; default 2
+	Lanes    int               // goroutines that step calls; default 1, which steps several times what evapi brings
 	MaxQueue int               // events that may wait in one lane; default 65,536
 	Asking   int               // questions under way per node; default 32
 	Policy   call.Policy       // the zero value is not useful: start from call.DefaultPolicy
@@ -44,7 +44,7 @@ type Options struct {
 // Validate says what is missing, after the defaults were filled in.
 func (o *Options) Validate() error {
 	if o.Lanes <= 0 {
-		o.Lanes = 2
+		o.Lanes = 1
 	}
 	if o.MaxQueue <= 0 {
 		o.MaxQueue = 1 << 16
