@@ -30,6 +30,7 @@ type session struct {
 	unacked  int          // frames of ours read since the last acknowledgement
 	ackDue   time.Time    // when those are acknowledged at the latest; zero = none wait
 	out      []byte       // a frame to write
+	pause    *time.Timer  // of rest
 	badUntil time.Time    // no further log line about bad frames before this
 	badCount uint64       // bad frames not logged yet
 }
@@ -45,6 +46,8 @@ func newSession(c *Client, conn net.Conn, h Handler) *session {
 func (s *session) run(ctx context.Context) error {
 	o := &s.c.opts
 	s.begun = o.Now()
+	s.pause = time.NewTimer(0)
+	defer s.pause.Stop()
 	if err := s.write("byeguard hello 1 " + o.Reader); err != nil {
 		return err
 	}
@@ -68,7 +71,7 @@ func (s *session) run(ctx context.Context) error {
 				return err
 			}
 			if s.c.n.frames.Load()-before < pauseBelow {
-				time.Sleep(max(0, o.ReadPause))
+				s.rest(ctx)
 			}
 		}
 		if ctx.Err() != nil {
@@ -80,6 +83,18 @@ func (s *session) run(ctx context.Context) error {
 		if err := s.watch(now); err != nil {
 			return err
 		}
+	}
+}
+
+// rest lets further frames come in before they are read, unless ctx ends.
+func (s *session) rest(ctx context.Context) {
+	if s.c.opts.ReadPause < 0 {
+		return
+	}
+	s.pause.Reset(s.c.opts.ReadPause)
+	select {
+	case <-s.pause.C:
+	case <-ctx.Done():
 	}
 }
 
