@@ -32,6 +32,9 @@ func TestMain(m *testing.M) {
 	case os.Getenv(envParent) != "":
 		os.Exit(playParent(os.Getenv(envParent)))
 	}
+	// Under nohup SIGHUP is ignored, and so it would be by every child: catching it
+	// here gives it back to them.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	os.Exit(m.Run())
 }
 
