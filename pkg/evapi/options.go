@@ -18,7 +18,6 @@ const (
 	DefaultRcvBuf       = 4 << 20
 	DefaultDialTimeout  = 3 * time.Second
 	DefaultHelloTimeout = 3 * time.Second
-	DefaultReadPause    = 5 * time.Millisecond
 	DefaultSyncIdle     = 200 * time.Millisecond
 	DefaultDeadAfter    = 2 * time.Second
 	DefaultWriteTimeout = 250 * time.Millisecond
@@ -28,10 +27,6 @@ const (
 	// beatEvery bounds how long the reader waits for anything without calling
 	// Beat, so that a watchdog can tell idle from stalled.
 	beatEvery = 100 * time.Millisecond
-	// pauseBelow is how few frames in one read are followed by ReadPause. It
-	// bounds how much of the credit a pause can use up: whoever sends faster
-	// than that is read without pauses.
-	pauseBelow = 24
 	// sendBuffer is SO_SNDBUF, bytes.
 	sendBuffer = 16 << 10
 	// maxEarly bounds the events kept back until the answer to hello is here.
@@ -53,11 +48,6 @@ type Options struct {
 	// acknowledgement. 0 = acknowledge after every read. Kamailio runs a route
 	// for each acknowledgement, so waiting a little saves it work.
 	AckDelay time.Duration
-
-	// ReadPause is how long the reader rests after a read that brought few
-	// frames, so that the next one brings several. Being woken for each event
-	// costs more than all that is done with it. Negative = not at all.
-	ReadPause time.Duration
 
 	ReorderEvents int           // reorder window, in events
 	ReorderWait   time.Duration // reorder window, in time
@@ -91,7 +81,6 @@ func (o *Options) setDefaults() {
 	def(&o.ReorderWait, DefaultReorderWait)
 	def(&o.DialTimeout, DefaultDialTimeout)
 	def(&o.HelloTimeout, DefaultHelloTimeout)
-	def(&o.ReadPause, DefaultReadPause)
 	def(&o.SyncIdle, DefaultSyncIdle)
 	def(&o.DeadAfter, DefaultDeadAfter)
 	def(&o.WriteTimeout, DefaultWriteTimeout)

@@ -30,7 +30,6 @@ type session struct {
 	unacked  int          // frames of ours read since the last acknowledgement
 	ackDue   time.Time    // when those are acknowledged at the latest; zero = none wait
 	out      []byte       // a frame to write
-	pause    *time.Timer  // of rest
 	badUntil time.Time    // no further log line about bad frames before this
 	badCount uint64       // bad frames not logged yet
 }
@@ -46,8 +45,6 @@ func newSession(c *Client, conn net.Conn, h Handler) *session {
 func (s *session) run(ctx context.Context) error {
 	o := &s.c.opts
 	s.begun = o.Now()
-	s.pause = time.NewTimer(0)
-	defer s.pause.Stop()
 	if err := s.write("byeguard hello 1 " + o.Reader); err != nil {
 		return err
 	}
@@ -66,12 +63,8 @@ func (s *session) run(ctx context.Context) error {
 		if n > 0 {
 			s.c.n.reads.Add(1)
 			s.c.n.bytes.Add(uint64(n))
-			before := s.c.n.frames.Load()
 			if err := s.frames(now); err != nil {
 				return err
-			}
-			if s.c.n.frames.Load()-before < pauseBelow {
-				s.rest(ctx)
 			}
 		}
 		if ctx.Err() != nil {
@@ -83,18 +76,6 @@ func (s *session) run(ctx context.Context) error {
 		if err := s.watch(now); err != nil {
 			return err
 		}
-	}
-}
-
-// rest lets further frames come in before they are read, unless ctx ends.
-func (s *session) rest(ctx context.Context) {
-	if s.c.opts.ReadPause < 0 {
-		return
-	}
-	s.pause.Reset(s.c.opts.ReadPause)
-	select {
-	case <-s.pause.C:
-	case <-ctx.Done():
 	}
 }
 
