@@ -46,7 +46,7 @@ func (s *session) welcome(ctl *Control, now time.Time) error {
 	s.h.Connected(Hello{
 		Node: ctl.Node, Addr: o.Addr, Boot: ctl.Boot, Seq: seq, Limit: ctl.Limit,
 		Version: ctl.Version, At: ctl.At, Seen: now.UnixMicro(),
-		Restarted: known && before.Boot != ctl.Boot,
+		Restarted: known && (before.Boot != ctl.Boot || distance(ctl.Seq, before.Seq) < 0),
 	})
 	early := append(s.early, s.slab...)
 	s.early, s.slab = nil, nil

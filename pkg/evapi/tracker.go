@@ -100,6 +100,10 @@ func (t *Tracker) Hello(boot int64, seq uint32, now time.Time) uint64 {
 		if seq > 0 {
 			t.holes = append(t.holes, hole{1, t.high, now, CauseReconnect})
 		}
+	case distance(seq, t.high) < 0:
+		// A boot identity is the second of the start: two starts may share it, a
+		// counter that never goes back tells them apart.
+		t.rewind(seq)
 	default:
 		t.upto(seq, now, CauseReconnect)
 	}

@@ -204,3 +204,18 @@ func TestTrackerAnything(t *testing.T) {
 		}
 	})
 }
+
+// TestTrackerRestartWithinASecond: two starts may share a boot identity, which is
+// the second of the start; the counter tells them apart.
+func TestTrackerRestartWithinASecond(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	tr := evapi.NewTracker(0, 0)
+	first := tr.Hello(7, 100, now)
+	again := tr.Hello(7, 3, now)
+	require.Greater(t, again, first, "event numbers go on growing")
+	gaps := tr.Take()
+	require.Len(t, gaps, 1)
+	require.Equal(t, evapi.CauseRestart, gaps[0].Cause)
+	require.Equal(t, first+1, gaps[0].From)
+}
