@@ -31,7 +31,7 @@ Exit status: 0 done, 1 failed, 2 the command line is wrong.`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          usageArgs(cobra.NoArgs),
+		Args:          words(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
@@ -52,16 +52,6 @@ Exit status: 0 done, 1 failed, 2 the command line is wrong.`,
 		newCDRsCommand(open),
 	)
 	return root
-}
-
-// usageArgs makes a wrong argument an error of usage.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return usageError{err}
-		}
-		return nil
-	}
 }
 
 // loadConfig reads the configuration as the command's flags say.

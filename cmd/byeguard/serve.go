@@ -22,7 +22,7 @@ the proxy. Without a database_url a private PostgreSQL cluster is started in
 --data-dir from the server binaries of this machine.`,
 		Example: `  byeguard serve -c /etc/byeguard/byeguard.yaml
   byeguard serve --node kam1=127.0.0.1:8448,http://127.0.0.1:8080/RPC --mode observe`,
-		Args: usageArgs(cobra.NoArgs),
+		Args: words(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(cmd)
 			if err != nil {
