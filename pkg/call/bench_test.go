@@ -26,6 +26,12 @@ func flow(i int) []call.Event {
 		ev.At, ev.Seen = epoch+int64(k)*1000, epoch+int64(k)*1000
 		dialogEvent(ev)
 		ev.Source = "192.0.2.1:5060"
+		if ev.Kind == call.KindStart {
+			ev.PeerSource = "192.0.2.2:5060"
+		}
+		if ev.Kind == call.KindByeReply {
+			ev.Source = "192.0.2.2:5060"
+		}
 		ev.Contact = "<sip:+4930123456@192.0.2.2:5060;transport=udp>"
 		ev.Caller.URI, ev.Caller.RouteSet = "sip:+4989654321@carrier.example", ""
 	}

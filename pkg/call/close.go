@@ -23,8 +23,10 @@ func (c *Call) closeLegs(ev *Event, p *Policy, out []Effect) []Effect {
 		if why && c.Repaired == ReasonNone {
 			c.Repaired = l.Why
 		}
-		out = c.resolve(IncidentUnconfirmed, s, out)
-		out = c.resolve(IncidentOneSided, s, out)
+		if c.Open != 0 {
+			out = c.resolve(IncidentUnconfirmed, s, out)
+			out = c.resolve(IncidentOneSided, s, out)
+		}
 	}
 	return out
 }
@@ -48,7 +50,7 @@ func (c *Call) evidence(s Side, p *Policy) (state LegState, endAt int64, code in
 	for i := range l.Byes {
 		b := &l.Byes[i]
 		if b.Code != 0 {
-			b.Stale = l.Contact != "" && b.Target != "" && !p.SameTarget(b.Target, l.Contact)
+			b.Stale = l.Contact != "" && b.Target != "" && b.Target != l.Contact && !p.SameTarget(b.Target, l.Contact)
 		}
 		if !b.confirmed() && !b.gone() {
 			continue

@@ -102,6 +102,12 @@ func (c *Call) learnSide(s Side, e *Endpoint, ev *Event, source string) {
 	if e.Contact == "" {
 		return
 	}
+	if l.Socket == e.Socket && l.Contact == e.Contact && l.RouteSet == e.RouteSet && l.Node == ev.Node && l.Socket != "" {
+		if l.Source == "" {
+			c.set(&l.Source, source)
+		}
+		return // told before, as nearly always
+	}
 	hops := routes(e.RouteSet)
 	if l.Socket != "" && hops > l.Hops {
 		return

@@ -186,7 +186,14 @@ func (c *Call) ownSocket(s Side, source string) bool {
 		!strings.HasSuffix(l.Socket, source) && !strings.HasSuffix(c.Leg(s.Other()).Socket, source)
 }
 
+// host returns the address of "ip:port" as it stands in URIs. Kamailio writes
+// IPv4 in one way only; IPv6 ("[0:0:0:0:0:0:0:1]:5060") is brought into the
+// usual form.
 func host(addr string) string {
+	if !strings.HasPrefix(addr, "[") {
+		ip, _, _ := strings.Cut(addr, ":")
+		return ip
+	}
 	if ap, err := netip.ParseAddrPort(addr); err == nil {
 		return ap.Addr().Unmap().String()
 	}

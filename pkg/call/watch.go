@@ -25,6 +25,8 @@ func (c *Call) watchHalf(now int64, p *Policy, out []Effect) []Effect {
 	since, why := int64(0), ReasonAskFailed
 	if c.Asks.Held && !c.Asks.Gone {
 		since, why = c.Asks.Since, ReasonStillHeld
+	} else if !c.Leg(Caller).Closed() && !c.Leg(Callee).Closed() {
+		return out
 	}
 	for _, s := range [...]Side{Caller, Callee} {
 		l, o := c.Leg(s), c.Leg(s.Other())
@@ -142,6 +144,9 @@ func (c *Call) settleIncident(k IncidentKind, leg Side, detail string, out []Eff
 // resolveAll closes what the end of the call settles; a leg that was given up
 // stays with the person who looks into it.
 func (c *Call) resolveAll(out []Effect) []Effect {
+	if c.Open == 0 {
+		return out
+	}
 	for _, s := range [...]Side{Caller, Callee} {
 		out = c.resolve(IncidentOneSided, s, out)
 		out = c.resolve(IncidentRefused, s, out)
