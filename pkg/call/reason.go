@@ -26,3 +26,16 @@ const (
 	ReasonNoPath       Reason = "path_unknown"     // nobody told where the leg can be reached
 	ReasonExhausted    Reason = "attempts_exhausted"
 )
+
+// Inferred says that a BYE for this reason rests on inference (evidence table,
+// rows 5 and 6, and policies for zombies), not on evidence that the call has
+// ended (rows 1 to 4). BYEs of the first kind count for the mass-action guard,
+// those of the second are only paced. A reason that is not listed here as
+// evidence is an inference: a new one is on the safe side until it is listed.
+func (r Reason) Inferred() bool {
+	switch r {
+	case ReasonByeMissing, ReasonProxyEnded, ReasonLogLine, ReasonByeUnanswered, ReasonByeFailed, ReasonOtherEndGone:
+		return false
+	}
+	return true
+}
