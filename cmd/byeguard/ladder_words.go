@@ -36,6 +36,12 @@ func explain(e *store.Event) (label, note string) {
 		return "", fmt.Sprintf("%s: %s", sip(e.Node), heldWords(e.Detail.Held))
 	case call.KindResult:
 		return "", fmt.Sprintf("byeguard: the %s's answer is %s: %s", e.Src, message(e), replyWords(e.Code))
+	case call.KindListed:
+		return "", sip(e.Node) + " lists the call: it is up there"
+	case call.KindVanished:
+		return "", sip(e.Node) + " does not hold the call any more, asked twice; how it ended was not seen"
+	case call.KindRestarted:
+		return "", sip(e.Node) + " was restarted and has forgotten the call"
 	case call.KindTick, call.KindUnknown:
 	}
 	return ownNote(e)

@@ -31,6 +31,9 @@ type ProxyDialog struct {
 	Node   string   `cbor:"1,keyasint,omitempty"`
 	Boot   int64    `cbor:"2,keyasint,omitempty"`
 	Dialog DialogID `cbor:"3,keyasint,omitempty"`
+
+	GoneSeen  int64 `cbor:"4,keyasint,omitempty"` // Seen of KindVanished; 0 = as far as is known, it is held
+	Forgotten bool  `cbor:"5,keyasint,omitempty"` // the proxy was restarted since: nobody can be asked any more
 }
 
 // Releaser says who ended a call.
@@ -85,6 +88,14 @@ type Call struct {
 	Repaired Reason   `cbor:"24,keyasint,omitempty"` // why byeguard sent a BYE that was confirmed by 2xx
 	Released Releaser `cbor:"25,keyasint,omitempty"`
 	Known    bool     `cbor:"26,keyasint,omitempty"` // start, answer or confirm was seen
+
+	// VanishedSeen is when the last of the call's dialogs had vanished from the
+	// proxies: two looks that agree did not find it, the proxy was not restarted
+	// meanwhile, and told nothing of the call since the first look. It is no
+	// evidence that a leg ended (table, row 6).
+	VanishedSeen int64 `cbor:"28,keyasint,omitempty"`
+	HeardSeen    int64 `cbor:"29,keyasint,omitempty"` // newest event from a proxy; not stored for its own sake
+	Touched      Touch `cbor:"30,keyasint,omitempty"` // what byeguard did not see of it
 
 	// Wake is when the call wants a Tick (Seen, µs); 0 = never. Forget says
 	// that the call may be dropped from memory. Both follow from the rest and

@@ -52,7 +52,7 @@ func (c *Call) evidence(s Side, p *Policy) (state LegState, endAt int64, code in
 		if b.Code != 0 {
 			b.Stale = l.Contact != "" && b.Target != "" && b.Target != l.Contact && !p.SameTarget(b.Target, l.Contact)
 		}
-		if !b.confirmed() && !b.gone() {
+		if !b.confirmed() && !b.gone() && !c.answeredUnseen(b) {
 			continue
 		}
 		how := LegConfirmed
@@ -123,7 +123,7 @@ func (c *Call) firstBye() (first int64, by Releaser) {
 		for i := range c.Leg(s).Byes {
 			b := &c.Leg(s).Byes[i]
 			at := b.beganAt()
-			if !b.counts() || at == 0 || first != 0 && at >= first {
+			if !b.counts() && !c.answeredUnseen(b) || at == 0 || first != 0 && at >= first {
 				continue
 			}
 			first = at
@@ -138,6 +138,8 @@ func (c *Call) firstBye() (first int64, by Releaser) {
 // releaser names who sent a BYE that was addressed to the leg of side to.
 func releaser(b *Bye, to Side) Releaser {
 	switch {
+	case !b.seen():
+		return ReleasedUnknown
 	case b.Ours:
 		return ReleasedByeguard
 	case b.OutSeen != 0 && (b.InAt == 0 || b.OutAt <= b.InAt):

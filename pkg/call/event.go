@@ -25,6 +25,10 @@ const (
 	KindTick   // time passed; only Seen and At are set
 	KindAsked  // answer to EffectAsk
 	KindResult // outcome of a BYE that byeguard sent
+
+	KindListed    // a snapshot shows a live dialog with both sides
+	KindVanished  // two looks that agree did not find the dialog
+	KindRestarted // the proxy was restarted: it has forgotten the dialog
 )
 
 var kindNames = [...]string{
@@ -32,6 +36,7 @@ var kindNames = [...]string{
 	KindTarget: "target", KindByeIn: "bye_in", KindByeFwd: "bye_fwd", KindByeRefused: "bye_refused",
 	KindByeOut: "bye_out", KindByeReply: "bye_reply", KindEnd: "end", KindFail: "fail",
 	KindLost: "lost", KindTick: "tick", KindAsked: "asked", KindResult: "result",
+	KindListed: "listed", KindVanished: "vanished", KindRestarted: "restarted",
 }
 
 // String returns the name used on the wire, in the database and in logs.
@@ -151,10 +156,13 @@ type Event struct {
 	RecordRoute string // all Record-Route headers of the message, comma-joined
 	CommandID   string // KindByeOut, KindResult: which command of byeguard; "" = not ours
 
-	State int   // KindEnd, KindFail: $dlg(state)
+	State int   // KindEnd, KindFail, KindListed: $dlg(state)
 	Setup int64 // when the INVITE came in, Unix µs; 0 = not told
 	Held  Held  // KindAsked
 	Leg   Side  // KindResult: the leg that the BYE was for
+
+	Answer int64 // KindListed: when the call was answered, in whole seconds of Unix time as µs; 0 = not told
+	Since  int64 // KindVanished: Seen of when the first look began; what the proxy told later wins
 
 	// Caller and Callee are the proxy's own notion of the dialog's sides,
 	// whoever sent the message.

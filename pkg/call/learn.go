@@ -7,7 +7,12 @@ const maxCSeq = 1<<31 - 1
 
 // learn merges the facts of one event. It decides nothing.
 func (c *Call) learn(ev *Event) {
-	c.addDialog(ev)
+	if ev.Kind < KindTick {
+		c.HeardSeen = max(c.HeardSeen, ev.Seen)
+	}
+	if ev.Kind < KindVanished {
+		c.addDialog(ev)
+	}
 	switch ev.Kind {
 	case KindStart:
 		c.learnStart(ev)
@@ -25,11 +30,17 @@ func (c *Call) learn(ev *Event) {
 		c.learnAsked(ev)
 	case KindResult:
 		c.learnResult(ev)
+	case KindListed:
+		c.learnListed(ev)
+	case KindVanished:
+		c.learnVanished(ev)
+	case KindRestarted:
+		c.learnRestarted(ev)
 	case KindUnknown, KindTick: // nothing new
 	}
 	// What a long call keeps is packed once its sides are known; the texts of a
 	// call that is about to confirm or to end are left where they are.
-	if c.changed && (ev.Kind == KindConfirm || ev.Kind == KindTarget) {
+	if c.changed && (ev.Kind == KindConfirm || ev.Kind == KindTarget || ev.Kind == KindListed) {
 		c.pack()
 	}
 }

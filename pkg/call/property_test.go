@@ -105,6 +105,7 @@ func drawEvent(t *rapid.T, seen []call.Event) call.Event {
 			call.KindStart, call.KindConfirm, call.KindTarget, call.KindByeIn, call.KindByeFwd,
 			call.KindByeRefused, call.KindByeOut, call.KindByeReply, call.KindEnd, call.KindLost,
 			call.KindAsked, call.KindResult, call.KindTick, call.KindAnswer,
+			call.KindListed, call.KindVanished, call.KindRestarted,
 		}).Draw(t, "kind"),
 		Node: "kam1", Boot: 7, CallID: "c", FromTag: "A", ToTag: "B", Dialog: call.DialogID{Entry: 1, ID: 5},
 		CSeq:   rapid.Uint32Range(1, 4).Draw(t, "cseq"),
@@ -115,8 +116,12 @@ func drawEvent(t *rapid.T, seen []call.Event) call.Event {
 		Source: rapid.SampledFrom([]string{"192.0.2.1:5060", "192.0.2.2:5060", "203.0.113.6:9"}).Draw(t, "source"),
 	}
 	switch ev.Kind {
-	case call.KindStart, call.KindAnswer, call.KindConfirm, call.KindEnd:
+	case call.KindStart, call.KindAnswer, call.KindConfirm, call.KindEnd, call.KindListed:
 		dialogEvent(&ev)
+	case call.KindVanished:
+		ev.Since = rapid.Int64Range(epoch, epoch+3e8).Draw(t, "since")
+	case call.KindRestarted:
+		ev.Boot = rapid.SampledFrom([]int64{7, 8}).Draw(t, "boot")
 	case call.KindResult:
 		// Only what was sent has an outcome; its tags say which way it went.
 		ev.CSeq += 100

@@ -133,6 +133,13 @@ func (s *player) word(ev *call.Event, k, v string) {
 		ev.Leg = map[string]call.Side{"caller": call.Caller, "callee": call.Callee}[v]
 	case "held":
 		ev.Held = map[string]call.Held{"yes": call.HeldYes, "no": call.HeldNo, "unknown": call.HeldUnknown}[v]
+	case "since":
+		at, err := strconv.ParseFloat(v, 64)
+		require.NoError(s.t, err, s.line)
+		ev.Since = epoch + int64(at*1e6+0.5) + 90e6
+	case "answered":
+		ev.Answer = epoch + int64(n)*1e6
+		ev.Setup = ev.Answer - 3e6
 	case "routes":
 		ev.Caller.RouteSet = v
 	default:
@@ -151,6 +158,13 @@ func dialogEvent(ev *call.Event) {
 	case call.KindConfirm:
 		if !ev.Dialog.IsZero() {
 			ev.CallerTag = "A"
+		}
+		ev.Caller = call.Endpoint{URI: "sip:a@a.example", Contact: "sip:a@192.0.2.1", Socket: "udp:192.0.2.9:5060", CSeq: ev.CSeq, RouteSet: ev.Caller.RouteSet}
+		ev.Callee = call.Endpoint{URI: "sip:b@b.example", Contact: "sip:b@192.0.2.2", Socket: "udp:192.0.2.9:5060", RouteSet: ev.Callee.RouteSet}
+	case call.KindListed:
+		ev.CallerTag, ev.FromTag, ev.ToTag = "A", "A", "B"
+		if ev.State == 0 {
+			ev.State = call.DialogConfirmed
 		}
 		ev.Caller = call.Endpoint{URI: "sip:a@a.example", Contact: "sip:a@192.0.2.1", Socket: "udp:192.0.2.9:5060", CSeq: ev.CSeq, RouteSet: ev.Caller.RouteSet}
 		ev.Callee = call.Endpoint{URI: "sip:b@b.example", Contact: "sip:b@192.0.2.2", Socket: "udp:192.0.2.9:5060", RouteSet: ev.Callee.RouteSet}
@@ -229,6 +243,9 @@ func describe(c *call.Call) string {
 	}
 	if c.Repaired != "" {
 		text += ", repaired " + string(c.Repaired)
+	}
+	if c.Touched != 0 {
+		text += ", not seen: " + c.Touched.String()
 	}
 	return text
 }

@@ -29,9 +29,12 @@ func Begins(ev *Event) bool {
 	switch ev.Kind {
 	case KindConfirm:
 		return !ev.Dialog.IsZero()
+	case KindListed:
+		return ev.ToTag != "" && live(ev.State)
 	case KindStart, KindAnswer, KindByeIn, KindByeFwd, KindByeOut, KindEnd, KindFail:
 		return true
-	case KindUnknown, KindTarget, KindByeRefused, KindByeReply, KindLost, KindTick, KindAsked, KindResult:
+	case KindUnknown, KindTarget, KindByeRefused, KindByeReply, KindLost, KindTick, KindAsked, KindResult,
+		KindVanished, KindRestarted:
 	}
 	return false
 }
@@ -43,6 +46,11 @@ func New(ev *Event, sibling *Call) *Call {
 	c := &Call{
 		CallID: ev.CallID, Node: ev.Node, Boot: ev.Boot,
 		FirstAt: ev.At, FirstSeen: ev.Seen, Released: ReleasedUnknown,
+	}
+	if ev.Kind == KindListed { // it began long before it was listed
+		if at := earliest(ev.Setup, ev.Answer); at != 0 {
+			c.FirstAt = at
+		}
 	}
 	c.orient(ev)
 	if sibling != nil && sibling.Leg(Caller).Tag == c.Leg(Caller).Tag {

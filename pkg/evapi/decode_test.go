@@ -61,7 +61,7 @@ func TestDecodeControl(t *testing.T) {
 
 func TestDecodeKinds(t *testing.T) {
 	t.Parallel()
-	for k := call.KindUnknown; k <= call.KindResult; k++ {
+	for k := call.KindUnknown; k <= call.KindRestarted; k++ {
 		_, ev, err := decode(head(k.String(), 1, 1) + "}")
 		if k >= call.KindStart && k <= call.KindFail {
 			require.NoError(t, err, k)

@@ -19,7 +19,8 @@ type Detail struct {
 	RecordRoute string    `json:"record_route,omitempty"`
 	State       int       `json:"state,omitempty"` // of the proxy's dialog
 	SetupUS     int64     `json:"setup_us,omitempty"`
-	Held        string    `json:"held,omitempty"` // asked: held, gone, unknown
+	AnswerUS    int64     `json:"answer_us,omitempty"` // listed
+	Held        string    `json:"held,omitempty"`      // asked: held, gone, unknown
 	Leg         string    `json:"leg,omitempty"`
 	FromTag     string    `json:"from_tag,omitempty"` // where it is not the call's; always for a command
 	ToTag       string    `json:"to_tag,omitempty"`

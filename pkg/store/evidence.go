@@ -74,6 +74,7 @@ func (l *line) event(e *call.Event, c *call.Call) {
 	o.text("command", e.CommandID)
 	o.int("state", int64(e.State))
 	o.int("setup_us", e.Setup)
+	o.int("answer_us", e.Answer)
 	if e.Kind == call.KindAsked {
 		o.text("held", e.Held.String())
 	}
@@ -122,7 +123,7 @@ func route(e *call.Event, c *call.Call) (src, dst string) {
 		return partyProxy, from.String()
 	case call.KindByeReply:
 		return to.String(), partyProxy
-	case call.KindAsked:
+	case call.KindAsked, call.KindListed, call.KindVanished, call.KindRestarted:
 		return partyProxy, partyByeguard
 	case call.KindResult:
 		return e.Leg.String(), partyByeguard
