@@ -41,6 +41,8 @@ type CDR struct {
 	CalleeTag   string
 	CallerURI   string
 	CalleeURI   string
+	CallerAddr  string // "ip:port" that the caller's messages come from; "" = not seen
+	CalleeAddr  string // the same of the callee: the carrier's gateway
 
 	Started  time.Time     // setup, else answer, else the first event; never changes
 	Setup    time.Time     // INVITE; zero = not seen
@@ -74,6 +76,7 @@ func FromCall(c *call.Call) (cdr CDR, ok bool) {
 		Key: c.Key, Version: c.Version, State: StateOpen, Disposition: DispositionAnswered,
 		Node: c.Node, CallID: c.CallID,
 		CallerTag: caller.Tag, CalleeTag: callee.Tag, CallerURI: caller.URI, CalleeURI: callee.URI,
+		CallerAddr: caller.Source, CalleeAddr: callee.Source,
 		Setup: at(c.SetupAt), Answer: at(c.AnswerAt), Confirm: at(c.ConfirmAt), End: at(c.EndAt),
 		CallerEnd: at(caller.EndAt), CallerHow: caller.Status(),
 		CalleeEnd: at(callee.EndAt), CalleeHow: callee.Status(),

@@ -5,12 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
+
+	"github.com/byeguard/byeguard/pkg/billing"
 )
 
 // ErrNotFound says that nothing has that name.
@@ -25,6 +28,17 @@ type Filter struct {
 	State  string    // as the list's own states are called
 	Limit  int       // 0 = 100
 	After  Cursor    // goes on after the last row of an earlier page
+
+	CDRs CDRFilter // of CDRs only
+}
+
+// CDRFilter narrows lists and exports of CDRs further; State of the Filter is a
+// billing.RecordState there. Zero fields do not narrow.
+type CDRFilter struct {
+	Number     string        // digits that stand in the caller's or callee's number
+	ReleasedBy string        // a call.Releaser
+	Repaired   *bool         // whether byeguard had to close a side
+	LateAfter  time.Duration // what makes a record late: billing.Rates.LateAfter; 0 = nothing
 }
 
 // Cursor marks a row in a list; the zero value is before the first.
@@ -69,13 +83,50 @@ func (f *Filter) where(at, id, idType string) *where {
 		w.add("state = ?", f.State)
 	}
 	if f.After != (Cursor{}) {
-		value := "?::" + idType
-		if idType == "bytea" {
-			value = "decode(?, 'hex')"
-		}
-		// The bound on the time alone lets an index help.
-		w.add(at+" <= ?", f.After.At.UTC())
-		w.add("("+at+", "+id+") < (?, "+value+")", f.After.At.UTC(), f.After.ID)
+		f.after(w, at, id, idType)
+	}
+	return w
+}
+
+func (f *Filter) after(w *where, at, id, idType string) {
+	value := "?::" + idType
+	if idType == "bytea" {
+		value = "decode(?, 'hex')"
+	}
+	// The bound on the time alone lets an index help.
+	w.add(at+" <= ?", f.After.At.UTC())
+	w.add("("+at+", "+id+") < (?, "+value+")", f.After.At.UTC(), f.After.ID)
+}
+
+// cdrs builds the conditions on CDRs, without After.
+func (f *Filter) cdrs() *where {
+	g := *f
+	g.State, g.After = "", Cursor{}
+	w := g.where("started", "", "")
+	const closedAfter = "closed_at - coalesce(ended_at, closed_at) > ? * interval '1 microsecond'"
+	late := f.CDRs.LateAfter.Microseconds()
+	if late == 0 {
+		late = math.MaxInt64 / 1000
+	}
+	switch billing.RecordState(f.State) {
+	case billing.RecordOpen:
+		w.add("state = 'open'")
+	case billing.RecordFinal:
+		w.add("state = 'final' and revision = 1 and not ("+closedAfter+")", late)
+	case billing.RecordLate:
+		w.add("state = 'final' and revision = 1 and "+closedAfter, late)
+	case billing.RecordCorrected:
+		w.add("state = 'final' and revision > 1")
+	}
+	if f.CDRs.ReleasedBy != "" {
+		w.add("released_by = ?", f.CDRs.ReleasedBy)
+	}
+	if f.CDRs.Repaired != nil {
+		w.add("repaired = ?", *f.CDRs.Repaired)
+	}
+	if n := f.CDRs.Number; n != "" {
+		// Before the @, so that no address matches; position knows no wildcards.
+		w.add("(position(? in split_part(caller_uri, '@', 1)) > 0 or position(? in split_part(callee_uri, '@', 1)) > 0)", n, n)
 	}
 	return w
 }
@@ -188,6 +239,9 @@ type CDR struct {
 	Key         string     `db:"key" json:"key"`
 	Version     int64      `db:"version" json:"version"`
 	Revision    int        `db:"revision" json:"revision"` // above 1: a final record was corrected
+	Why         string     `db:"revision_reason" json:"revision_reason"`
+	Seq         *int64     `db:"seq" json:"seq,omitempty"` // its place in the order of hand-over
+	Parts       int        `db:"parts" json:"parts"`       // partial records handed over before
 	State       string     `db:"state" json:"state"`
 	Disposition string     `db:"disposition" json:"disposition"`
 	Node        string     `db:"node" json:"node"`
@@ -196,6 +250,8 @@ type CDR struct {
 	CalleeTag   string     `db:"callee_tag" json:"callee_tag"`
 	CallerURI   string     `db:"caller_uri" json:"caller_uri"`
 	CalleeURI   string     `db:"callee_uri" json:"callee_uri"`
+	CallerAddr  string     `db:"caller_addr" json:"caller_addr"` // "ip:port" its messages come from
+	CalleeAddr  string     `db:"callee_addr" json:"callee_addr"`
 	Started     time.Time  `db:"started" json:"started"`
 	Setup       *time.Time `db:"setup_at" json:"setup,omitempty"`
 	Answered    *time.Time `db:"answered_at" json:"answered,omitempty"`
@@ -214,16 +270,20 @@ type CDR struct {
 	RepairedLeg string     `db:"repaired_leg" json:"repaired_leg"`
 	RepairWhy   string     `db:"repair_why" json:"repair_why"`
 	Attempts    int        `db:"attempts" json:"attempts"`
+	Closed      *time.Time `db:"closed_at" json:"closed,omitempty"` // when it became final
 	Updated     time.Time  `db:"updated_at" json:"updated"`
 }
 
-const cdrColumns = `encode(call_key, 'hex') as key, version, revision, state, disposition, node, call_id, caller_tag, callee_tag,
+const cdrColumns = `encode(call_key, 'hex') as key, version, revision, revision_reason, seq, parts, closed_at, caller_addr, callee_addr, state, disposition, node, call_id, caller_tag, callee_tag,
 caller_uri, callee_uri, started, setup_at, answered_at, confirmed_at, ended_at, duration_ms, caller_end, caller_how,
 callee_end, callee_how, released_by, code, cause, overrun_ms, repaired, repaired_leg, repair_why, attempts, updated_at`
 
 // ListCDRs returns records, newest start first.
 func (s *Store) ListCDRs(ctx context.Context, f Filter) (list []CDR, err error) {
-	w := f.where("started", "call_key", "bytea")
+	w := f.cdrs()
+	if f.After != (Cursor{}) {
+		f.after(w, "started", "call_key", "bytea")
+	}
 	w.add("started > '-infinity'") // the condition of the index cdrs_started
 	err = s.read(ctx, "CDRs", func(tx *sqlx.Tx) error {
 		return tx.SelectContext(ctx, &list, fmt.Sprintf("select %s from byeguard.cdrs%s order by started desc, call_key desc limit %d",

@@ -17,27 +17,29 @@ import (
 // upsertCDRs files a record under the day of its start. Should another writer
 // have filed the call under another start (it saw the call begin later, say),
 // that row is the one: the look-up and the insert are atomic through cdrLock.
-// What this writer has filed itself needs no look-up; $30 and $31 bound the
-// days that it goes through.
+// What this writer has filed itself needs no look-up; $32 and $33 bound the
+// days that it goes through. A final record gets its number in the order of
+// hand-over here: under cdrLock, so that numbers are committed in their order.
 const upsertCDRs = `
 insert into byeguard.cdrs as t (call_key, started, version, state, disposition, node, call_id,
   caller_tag, callee_tag, caller_uri, callee_uri, setup_at, answered_at, confirmed_at, ended_at, duration_ms,
   caller_end, caller_how, callee_end, callee_how, released_by, code, cause, overrun_ms,
-  repaired, repaired_leg, repair_why, attempts)
+  repaired, repaired_leg, repair_why, attempts, caller_addr, callee_addr, seq, closed_at)
 select i.call_key, case when i.filed then i.started else coalesce((select c.started from byeguard.cdrs c
-    where c.call_key = i.call_key and c.started >= $30::timestamptz and c.started < $31::timestamptz limit 1), i.started) end,
+    where c.call_key = i.call_key and c.started >= $32::timestamptz and c.started < $33::timestamptz limit 1), i.started) end,
   version, state, disposition, node, call_id,
   caller_tag, callee_tag, caller_uri, callee_uri, setup_at, answered_at, confirmed_at, ended_at, duration_ms,
   caller_end, caller_how, callee_end, callee_how, released_by, code, cause, overrun_ms,
-  repaired, repaired_leg, repair_why, attempts
+  repaired, repaired_leg, repair_why, attempts, caller_addr, callee_addr,
+  case when state = 'final' then nextval('byeguard.cdr_seq') end, case when state = 'final' then now() end
 from unnest($1::bytea[], $2::timestamptz[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
   $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[],
   $15::timestamptz[], $16::bigint[], $17::timestamptz[], $18::text[], $19::timestamptz[], $20::text[], $21::text[],
-  $22::int[], $23::text[], $24::bigint[], $25::bool[], $26::text[], $27::text[], $28::int[], $29::bool[])
+  $22::int[], $23::text[], $24::bigint[], $25::bool[], $26::text[], $27::text[], $28::int[], $29::text[], $30::text[], $31::bool[])
   as i (call_key, started, version, state, disposition, node, call_id,
   caller_tag, callee_tag, caller_uri, callee_uri, setup_at, answered_at, confirmed_at, ended_at, duration_ms,
   caller_end, caller_how, callee_end, callee_how, released_by, code, cause, overrun_ms,
-  repaired, repaired_leg, repair_why, attempts, filed)
+  repaired, repaired_leg, repair_why, attempts, caller_addr, callee_addr, filed)
 on conflict (call_key, started) do update set
   version = excluded.version, state = excluded.state, disposition = excluded.disposition,
   caller_tag = excluded.caller_tag, callee_tag = excluded.callee_tag,
@@ -48,7 +50,8 @@ on conflict (call_key, started) do update set
   callee_end = excluded.callee_end, callee_how = excluded.callee_how,
   released_by = excluded.released_by, code = excluded.code, cause = excluded.cause,
   overrun_ms = excluded.overrun_ms, repaired = excluded.repaired, repaired_leg = excluded.repaired_leg,
-  repair_why = excluded.repair_why, attempts = excluded.attempts, updated_at = excluded.updated_at
+  repair_why = excluded.repair_why, attempts = excluded.attempts, updated_at = excluded.updated_at,
+  caller_addr = excluded.caller_addr, callee_addr = excluded.callee_addr, seq = excluded.seq, closed_at = excluded.closed_at
 where t.version < excluded.version and (t.state = 'open' or excluded.state = 'final')
 returning call_key, started`
 
@@ -67,7 +70,7 @@ func (w *writer) writeCDRs(ctx context.Context, es []*entry) error {
 	cols := w.cdrs.begin(oidBytea, oidTimestamptz, oidInt8, oidText, oidText, oidText, oidText,
 		oidText, oidText, oidText, oidText, oidTimestamptz, oidTimestamptz, oidTimestamptz,
 		oidTimestamptz, oidInt8, oidTimestamptz, oidText, oidTimestamptz, oidText, oidText,
-		oidInt4, oidText, oidInt8, oidBool, oidText, oidText, oidInt4, oidBool)
+		oidInt4, oidText, oidInt8, oidBool, oidText, oidText, oidInt4, oidText, oidText, oidBool)
 	since, until := int64(math.MaxInt64), time.Now().UnixMicro()
 	for _, e := range es {
 		if !e.hasCall {
@@ -92,7 +95,9 @@ func (w *writer) writeCDRs(ctx context.Context, es []*entry) error {
 			cols[5+i].text(Escape(s))
 		}
 		outcome(cols[11:], &r)
-		cols[28].bool(filed)
+		cols[28].text(Escape(r.CallerAddr))
+		cols[29].text(Escape(r.CalleeAddr))
+		cols[30].bool(filed)
 	}
 	if w.cdrs.len() == 0 {
 		return nil
