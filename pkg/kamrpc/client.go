@@ -67,15 +67,20 @@ func (c *Client) Close() {
 }
 
 // ask calls a command that changes nothing.
-func (c *Client) ask(ctx context.Context, method string, params ...string) ([]byte, error) {
-	return c.call(ctx, c.quick, c.o.Timeout, true, method, params)
+func (c *Client) ask(ctx context.Context, method string, params ...any) ([]byte, error) {
+	return c.call(ctx, c.quick, c.o.Timeout, c.o.MaxResponse, true, method, params)
+}
+
+// callLong is ask for an answer that is longer, and takes longer, than others.
+func (c *Client) callLong(ctx context.Context, timeout time.Duration, most int64, method string, params ...any) ([]byte, error) {
+	return c.call(ctx, c.quick, max(timeout, c.o.Timeout), max(most, c.o.MaxResponse), true, method, params)
 }
 
 // call sends a command and returns its result, raw, or an [*Error] or
 // [*TransportError]. harmless says that the HTTP client may send it twice when
-// Kamailio has just closed an idle connection.
-func (c *Client) call(ctx context.Context, via *http.Client, timeout time.Duration, harmless bool,
-	method string, params []string) ([]byte, error) {
+// Kamailio has just closed an idle connection; most bounds the answer in bytes.
+func (c *Client) call(ctx context.Context, via *http.Client, timeout time.Duration, most int64, harmless bool,
+	method string, params []any) ([]byte, error) {
 	id := newID(c.prefix, c.last.Add(1))
 	body, err := appendRequest(make([]byte, 0, 1024), id, method, params)
 	if err != nil {
@@ -101,12 +106,12 @@ func (c *Client) call(ctx context.Context, via *http.Client, timeout time.Durati
 		return nil, &TransportError{Method: method, Sent: sent.Load(), Err: cause(ctx, err)}
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, c.o.MaxResponse+1))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
 	switch {
 	case err != nil:
 		err = fmt.Errorf("%w: cut short: %w", ErrBadResponse, cause(ctx, err))
-	case int64(len(answer)) > c.o.MaxResponse:
-		err = fmt.Errorf("%w: more than %d bytes", ErrBadResponse, c.o.MaxResponse)
+	case int64(len(answer)) > most:
+		err = fmt.Errorf("%w: more than %d bytes", ErrBadResponse, most)
 	default:
 		var result []byte
 		if result, err = decodeResponse(answer, method, id); err == nil && resp.StatusCode/100 == 2 {

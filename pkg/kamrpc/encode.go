@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// appendRequest appends a JSON-RPC request whose parameters are strings.
-func appendRequest(b []byte, id, method string, params []string) ([]byte, error) {
+// appendRequest appends a JSON-RPC request. A parameter is a string or an int:
+// Kamailio takes a number that stands in quotes for none.
+func appendRequest(b []byte, id, method string, params []any) ([]byte, error) {
 	b = append(b, `{"jsonrpc":"2.0","method":"`...)
 	b = append(b, method...)
 	b = append(b, `","params":[`...)
@@ -15,10 +16,17 @@ func appendRequest(b []byte, id, method string, params []string) ([]byte, error)
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if strings.IndexByte(p, 0) >= 0 {
-			return nil, fmt.Errorf("encode parameter %d: %w", i+1, ErrUnsendable)
+		switch p := p.(type) {
+		case int:
+			b = strconv.AppendInt(b, int64(p), 10)
+		case string:
+			if strings.IndexByte(p, 0) >= 0 {
+				return nil, fmt.Errorf("encode parameter %d: %w", i+1, ErrUnsendable)
+			}
+			b = appendString(b, p)
+		default:
+			return nil, fmt.Errorf("encode parameter %d: %w: a %T", i+1, ErrUnsendable, p)
 		}
-		b = appendString(b, p)
 	}
 	b = append(b, `],"id":"`...)
 	b = append(b, id...)

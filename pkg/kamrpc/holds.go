@@ -29,17 +29,8 @@ func (c *Client) Holds(ctx context.Context, q call.Question) (call.Held, error) 
 	if err != nil {
 		return call.HeldUnknown, err
 	}
-	up, err := c.Uptime(ctx)
-	if err != nil {
+	if err := c.sameBoot(ctx, q.Boot, "ask about dialog "+q.Dialog.String()); err != nil {
 		return call.HeldUnknown, err
-	}
-	if up.Boot != q.Boot {
-		hint := "it was restarted"
-		if (up.Boot-q.Boot)%zoneStep == 0 {
-			hint = "it was restarted, or its clock and ours are more than seven minutes apart"
-		}
-		return call.HeldUnknown, fmt.Errorf("ask about dialog %s: kamailio started at %d, not %d: %s",
-			q.Dialog, up.Boot, q.Boot, hint)
 	}
 	return held, nil
 }
@@ -165,9 +156,14 @@ func decodeDialogs(result []byte) ([]dialog, error) {
 
 // tagAt reads the tag of a side; null is an empty one.
 func tagAt(object []byte, side string) (string, error) {
-	_, kind, _, err := jsonparser.Get(object, side, "tag")
+	return textAt(object, side, "tag")
+}
+
+// textAt reads a text; null is an empty one.
+func textAt(object []byte, path ...string) (string, error) {
+	_, kind, _, err := jsonparser.Get(object, path...)
 	if err == nil && kind == jsonparser.Null {
 		return "", nil
 	}
-	return stringAt(object, side, "tag")
+	return stringAt(object, path...)
 }

@@ -32,8 +32,8 @@ func (c *Client) UACWait(ctx context.Context, r indialog.Request) (indialog.Repl
 			r = *r.SelfRouting
 		}
 	}
-	result, err := c.call(ctx, c.waits, c.o.UACTimeout, false, method,
-		[]string{r.Method, r.RequestURI, r.NextHop, r.Socket, r.Headers})
+	result, err := c.call(ctx, c.waits, c.o.UACTimeout, c.o.MaxResponse, false, method,
+		[]any{r.Method, r.RequestURI, r.NextHop, r.Socket, r.Headers})
 	if err != nil {
 		return indialog.Reply{}, err
 	}
