@@ -36,6 +36,11 @@ func explain(e *store.Event) (label, note string) {
 		return "", fmt.Sprintf("%s: %s", sip(e.Node), heldWords(e.Detail.Held))
 	case call.KindResult:
 		return "", fmt.Sprintf("byeguard: the %s's answer is %s: %s", e.Src, message(e), replyWords(e.Code))
+	case call.KindProbed:
+		if e.Code == 0 {
+			return "", "byeguard: the " + e.Src + " was not asked: " + message(e)
+		}
+		return "", fmt.Sprintf("byeguard: the %s's answer to OPTIONS is %s: %s", e.Src, message(e), probedWords(e.Code))
 	case call.KindListed:
 		return "", sip(e.Node) + " lists the call: it is up there"
 	case call.KindVanished:
@@ -58,6 +63,8 @@ func ownNote(e *store.Event) (label, note string) {
 		return "", fmt.Sprintf("byeguard asks %s: do you still hold this call?", sip(e.Node))
 	case "command":
 		return "", fmt.Sprintf("byeguard sends BYE to the %s (try %d, CSeq %d)%s", e.Dst, e.Detail.Attempt, e.CSeq, because)
+	case "probe":
+		return "", fmt.Sprintf("byeguard asks the %s by OPTIONS whether it knows the call (number %d, CSeq %d)%s", e.Dst, e.Detail.Attempt, e.CSeq, because)
 	case "incident":
 		verb := "opens"
 		if e.Detail.Resolved {
@@ -130,6 +137,17 @@ func replyWords(code int) string {
 		return "this side wants credentials"
 	}
 	return "this side does not take it"
+}
+
+// probedWords says what an answer to OPTIONS means: only 481 means anything.
+func probedWords(code int) string {
+	switch code {
+	case 481:
+		return "this side knows no such call (any more)"
+	case 408:
+		return "no answer in time, which proves nothing"
+	}
+	return "which proves nothing"
 }
 
 func heldWords(held string) string {

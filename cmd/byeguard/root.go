@@ -81,7 +81,8 @@ func loadConfig(cmd *cobra.Command) (app.Config, error) {
 func isConfigFlag(name string) bool {
 	switch name {
 	case "database-url", "data-dir", "log-level", "log-format", "mode", "grace", "cseq-step",
-		"stuck-after", "bye-rate", "http", "auto-migrate":
+		"stuck-after", "bye-rate", "http", "auto-migrate",
+		"probe-rate", "probe-again", "probe-slow", "max-age", "zombie-after", "zombie":
 		return true
 	}
 	return false

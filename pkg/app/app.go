@@ -124,7 +124,8 @@ func (a *App) startGuard(ctx context.Context) error {
 	var err error
 	a.send, err = compensate.New(compensate.Options{
 		Nodes: callers, Mode: compensate.Mode(a.cfg.Mode), Rate: a.cfg.ByeRate, Burst: int(max(a.cfg.ByeRate, 1)),
-		Clock: a.now, Log: a.log, Results: func(_ call.Key, ev call.Event) { a.guard.Result(ev) },
+		ProbeRate: a.cfg.ProbeRate,
+		Clock:     a.now, Log: a.log, Results: func(_ call.Key, ev call.Event) { a.guard.Result(ev) },
 	})
 	if err != nil {
 		return err

@@ -26,8 +26,14 @@ type Config struct {
 	Grace       time.Duration `koanf:"grace"`
 	CSeqStep    uint32        `koanf:"cseq_step"`
 	StuckAfter  time.Duration `koanf:"stuck_after"`
-	ByeRate     float64       `koanf:"bye_rate"` // BYEs a second and node
-	HTTP        string        `koanf:"http"`     // "" = no HTTP
+	ByeRate     float64       `koanf:"bye_rate"`     // BYEs a second and node
+	ProbeRate   float64       `koanf:"probe_rate"`   // OPTIONS a second and node, 0 = none
+	ProbeAgain  time.Duration `koanf:"probe_again"`  // between the two 481 that close a leg
+	ProbeSlow   time.Duration `koanf:"probe_slow"`   // between OPTIONS on which no BYE hangs
+	MaxAge      time.Duration `koanf:"max_age"`      // 0 = no call is too old
+	ZombieAfter time.Duration `koanf:"zombie_after"` // how long a leg may answer nothing
+	Zombie      string        `koanf:"zombie"`       // "report" or "end"
+	HTTP        string        `koanf:"http"`         // "" = no HTTP
 	LogLevel    string        `koanf:"log_level"`
 	LogFormat   string        `koanf:"log_format"` // "text" or "json"
 }
@@ -41,12 +47,20 @@ type Node struct {
 	JournalUnit string `koanf:"journal_unit"` // "" = not followed
 }
 
+// What is done about zombies beyond reporting them.
+const (
+	ZombieReport = "report" // nothing
+	ZombieEnd    = "end"    // a leg whose other end is gone gets a BYE
+)
+
 // DefaultConfig returns the documented defaults.
 func DefaultConfig() Config {
 	p := call.DefaultPolicy()
 	return Config{
 		DataDir: defaultDataDir(), AutoMigrate: true, Mode: string(compensate.ModeCompensate),
 		Grace: p.Grace, CSeqStep: p.CSeqStep, StuckAfter: p.Stuck, ByeRate: compensate.DefaultRate,
+		ProbeRate: compensate.DefaultProbeRate, ProbeAgain: p.ProbeAgain, ProbeSlow: p.ProbeSlow,
+		MaxAge: p.MaxAge, ZombieAfter: p.ZombieAfter, Zombie: ZombieReport,
 		HTTP: "127.0.0.1:9430", LogLevel: "info", LogFormat: "text",
 	}
 }
@@ -98,6 +112,18 @@ func (c *Config) Validate() error {
 	if c.ByeRate <= 0 {
 		bad("bye_rate: %v; use a number above 0", c.ByeRate)
 	}
+	if c.ProbeRate < 0 {
+		bad("probe_rate: %v; use a number above 0, or 0 to ask no end point", c.ProbeRate)
+	}
+	if c.ProbeAgain < time.Second || c.ProbeSlow < c.ProbeAgain {
+		bad("probe_again: %v, probe_slow: %v; use 1s or more, and no less for probe_slow than for probe_again", c.ProbeAgain, c.ProbeSlow)
+	}
+	if c.MaxAge < 0 || c.ZombieAfter < time.Second {
+		bad("max_age: %v, zombie_after: %v; use 1s or more, or 0 for max_age where no call is too old", c.MaxAge, c.ZombieAfter)
+	}
+	if c.Zombie != ZombieReport && c.Zombie != ZombieEnd {
+		bad("zombie: %q; use report or end", c.Zombie)
+	}
 	if c.HTTP != "" {
 		if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
 			bad("http: %q; use host:port, as 127.0.0.1:9430, or nothing", c.HTTP)
@@ -137,6 +163,8 @@ func (c *Config) policy(sameTarget func(a, b string) bool) call.Policy {
 	p := call.DefaultPolicy()
 	p.Grace, p.CSeqStep, p.Stuck = c.Grace, c.CSeqStep, c.StuckAfter
 	p.Observe = c.Mode == string(compensate.ModeObserve)
-	p.SameTarget = sameTarget
+	p.ProbeAgain, p.ProbeSlow, p.MaxAge, p.ZombieAfter = c.ProbeAgain, c.ProbeSlow, c.MaxAge, c.ZombieAfter
+	p.NoProbes, p.EndZombies = c.ProbeRate == 0, c.Zombie == ZombieEnd
+	p.SameTarget, p.Direct = sameTarget, compensate.Direct
 	return p
 }

@@ -49,8 +49,8 @@ const (
 )
 
 // Call is everything byeguard knows of one call between two end points. It is
-// owned by whoever steps it; a plain copy is a snapshot, except that Legs share
-// their BYE records until [Call.Clone] is used.
+// owned by whoever steps it; a plain copy is a snapshot, except that it shares
+// the legs' BYE records and Probing until [Call.Clone] is used.
 //
 // Fields ending in At are on the proxy's clock, those ending in Seen on
 // byeguard's, both Unix time in µs; 0 means "not yet". Deadlines are reckoned in
@@ -82,9 +82,11 @@ type Call struct {
 	LostSeen  int64 `cbor:"20,keyasint,omitempty"` // log line "BYE not sent"
 	DoneSeen  int64 `cbor:"21,keyasint,omitempty"`
 
+	Probing *Probing `cbor:"31,keyasint,omitempty"` // what asking the end points has shown; nil = never asked
+
 	Asks     Asks     `cbor:"22,keyasint,omitempty"`
 	EndedAt  int64    `cbor:"27,keyasint,omitempty"` // EndedSeen on the proxy's clock
-	Open     uint16   `cbor:"23,keyasint,omitempty"` // open incidents, one bit a kind
+	Open     uint32   `cbor:"23,keyasint,omitempty"` // open incidents, one bit a kind
 	Repaired Reason   `cbor:"24,keyasint,omitempty"` // why byeguard sent a BYE that was confirmed by 2xx
 	Released Releaser `cbor:"25,keyasint,omitempty"`
 	Known    bool     `cbor:"26,keyasint,omitempty"` // start, answer or confirm was seen
@@ -125,6 +127,10 @@ func (c *Call) Clone() Call {
 	s.Dialogs = append([]ProxyDialog(nil), c.Dialogs...)
 	for i := range s.Legs {
 		s.Legs[i].Byes = append([]Bye(nil), c.Legs[i].Byes...)
+	}
+	if c.Probing != nil {
+		g := *c.Probing
+		s.Probing = &g
 	}
 	return s
 }

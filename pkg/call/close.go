@@ -6,17 +6,24 @@ package call
 func (c *Call) closeLegs(ev *Event, p *Policy, out []Effect) []Effect {
 	for _, s := range [...]Side{Caller, Callee} {
 		l := c.Leg(s)
-		if l.State == LegConfirmed || l.State == LegGone || l.State == LegOwnBye && c.State == StateDone {
+		if l.State == LegConfirmed || l.State == LegGone && !l.Probed || l.Closed() && l.State != LegUnconfirmed && c.State == StateDone {
 			continue
 		}
 		state, endAt, code, why := c.evidence(s, p)
-		if state == LegUp && l.State == LegOwnBye {
-			l.State, l.EndAt, l.ClosedSeen, c.changed = "", 0, 0, true
+		probed := false
+		if state == LegUp {
+			if endAt, probed = c.probedGone(s, p); probed {
+				state, code = LegGone, 481
+			}
+		}
+		if state == LegUp && (l.State == LegOwnBye || l.Probed) {
+			l.State, l.EndAt, l.ClosedSeen, l.Probed, c.changed = "", 0, 0, false, true
 		}
 		if state == LegUp || state == l.State {
 			continue
 		}
 		l.State, l.EndAt, l.ClosedSeen, l.InFlight, c.changed = state, endAt, ev.Seen, 0, true
+		l.Probed = probed
 		if code != 0 {
 			l.Code = code
 		}
@@ -108,6 +115,11 @@ func (c *Call) noteEnd() {
 		at, by = c.firstBye()
 		if c.EndedAt != 0 && (at == 0 || c.EndedAt < at) {
 			at, by = c.EndedAt, ReleasedProxy
+		}
+		for i := range c.Legs { // it ended before this; nobody saw how
+			if l := &c.Legs[i]; l.Probed && (at == 0 || l.EndAt < at) {
+				at, by = l.EndAt, ReleasedUnknown
+			}
 		}
 	}
 	if at != c.EndAt || by != c.Released {

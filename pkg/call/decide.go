@@ -14,7 +14,8 @@ func (c *Call) decide(ev *Event, p *Policy, out []Effect) []Effect {
 		return out
 	case StateUp, StateEnding, StateDone:
 	}
-	if !c.anyBye() && c.EndedSeen == 0 && c.GoneSeen == 0 {
+	if !c.anyBye() && c.EndedSeen == 0 && c.GoneSeen == 0 && c.VanishedSeen == 0 && c.Touched&TouchedRestart == 0 &&
+		c.Probing == nil && !c.Old(now, p) {
 		return out // the call is up: nothing hints at its end
 	}
 	out = c.closeLegs(ev, p, out)
@@ -24,6 +25,7 @@ func (c *Call) decide(ev *Event, p *Policy, out []Effect) []Effect {
 			out = c.owe(s, ev, p, out)
 		}
 		out = c.watch(now, p, out)
+		out = c.probe(now, p, out)
 	}
 	return c.finish(now, p, out)
 }
@@ -80,6 +82,9 @@ func (c *Call) owe(s Side, ev *Event, p *Policy, out []Effect) []Effect {
 			return out
 		}
 		l.InFlight = 0
+	}
+	if c.Leg(s.Other()).Probed {
+		return c.oweProbed(s, ev, p, out)
 	}
 	last := l.lastBye()
 	if last == nil {

@@ -8,6 +8,7 @@ const (
 	EffectAsk      EffectKind = iota + 1 // ask the proxy Question; answer with KindAsked
 	EffectBye                            // send Command; answer with KindResult
 	EffectIncident                       // open or resolve Incident
+	EffectProbe                          // send Command, an OPTIONS; answer with KindProbed
 )
 
 // Effect is one thing to do, as data. Effects of one Step are carried out in
@@ -16,7 +17,7 @@ type Effect struct {
 	Kind     EffectKind
 	Reason   Reason
 	Question Question // EffectAsk
-	Command  Command  // EffectBye
+	Command  Command  // EffectBye, EffectProbe
 	Incident Incident // EffectIncident
 }
 
@@ -31,18 +32,26 @@ type Question struct {
 	ToTag   string // the callee's
 }
 
-// Command is one BYE to one leg, complete: whoever carries it out needs no
-// other knowledge of the call. It is written down before or with being sent;
-// sending it twice is harmless (the second gets a 481).
+// Methods of commands.
+const (
+	MethodBye     = "BYE"
+	MethodOptions = "OPTIONS"
+)
+
+// Command is one request to one leg, complete: whoever carries it out needs no
+// other knowledge of the call. A BYE is written down before or with being sent;
+// sending it twice is harmless (the second gets a 481). An OPTIONS changes
+// nothing, and is asked anew after a restart.
 type Command struct {
 	ID       string // unique; also the value of the marker header
 	Key      Key
 	Node     string // the node that sends it
-	Leg      Side   // who gets the BYE
+	Method   string // MethodBye or MethodOptions; "" = MethodBye
+	Leg      Side   // who gets it
 	Attempt  int    // 1 for the first
 	Reason   Reason
 	CallID   string
-	FromURI  string // the side that seems to send the BYE (the other one)
+	FromURI  string // the side that seems to send it (the other one)
 	FromTag  string
 	ToURI    string // the side that gets it
 	ToTag    string
@@ -51,6 +60,7 @@ type Command struct {
 	Socket   string // the proxy's socket towards Leg, "" = let the proxy choose
 	Source   string // "ip:port" that Leg is reached at behind NAT where Target no longer says so; "" = go by Target
 	CSeq     uint32
+	Patient  bool // OPTIONS: better not sent (Code 0) than ahead of one that is pressing
 }
 
 // Severity of an incident.
@@ -73,12 +83,15 @@ const (
 	IncidentStuck       IncidentKind = "dialog_stuck"     // one leg closed, the proxy holds the dialog
 	IncidentRefused     IncidentKind = "bye_refused"      // an end point's BYE went nowhere
 	IncidentForgotten   IncidentKind = "dialog_forgotten" // the proxy dropped a call whose legs may live
+	IncidentHalfGone    IncidentKind = "leg_gone"         // one leg answers OPTIONS with 481, and nothing else says that the call ended
+	IncidentZombie      IncidentKind = "zombie"           // up for longer than max_age, or a leg that answers nothing
 )
 
 // Kinds of incidents of a node, which stand for all of its calls.
 const (
-	IncidentRestarted IncidentKind = "node_restarted" // the proxy forgot its calls, byeguard did not
-	IncidentMissed    IncidentKind = "events_missed"  // events of the proxy were never seen
+	IncidentRestarted IncidentKind = "node_restarted"  // the proxy forgot its calls, byeguard did not
+	IncidentMissed    IncidentKind = "events_missed"   // events of the proxy were never seen
+	IncidentHidden    IncidentKind = "topology_hidden" // the proxy hides topology: its calls are only observed
 )
 
 // NodeIncident returns an incident of a node. A node has at most one open

@@ -29,6 +29,7 @@ const (
 	KindListed    // a snapshot shows a live dialog with both sides
 	KindVanished  // two looks that agree did not find the dialog
 	KindRestarted // the proxy was restarted: it has forgotten the dialog
+	KindProbed    // outcome of EffectProbe: Leg, Code (408 = no answer, 0 = not sent), RURI = the target that was asked
 )
 
 var kindNames = [...]string{
@@ -37,6 +38,7 @@ var kindNames = [...]string{
 	KindByeOut: "bye_out", KindByeReply: "bye_reply", KindEnd: "end", KindFail: "fail",
 	KindLost: "lost", KindTick: "tick", KindAsked: "asked", KindResult: "result",
 	KindListed: "listed", KindVanished: "vanished", KindRestarted: "restarted",
+	KindProbed: "probed",
 }
 
 // String returns the name used on the wire, in the database and in logs.
@@ -154,12 +156,12 @@ type Event struct {
 	NextHop     string // $du of a request that the proxy built or forwards
 	Contact     string // Contact header body of the message
 	RecordRoute string // all Record-Route headers of the message, comma-joined
-	CommandID   string // KindByeOut, KindResult: which command of byeguard; "" = not ours
+	CommandID   string // KindByeOut, KindResult, KindProbed: which command of byeguard; "" = not ours
 
 	State int   // KindEnd, KindFail, KindListed: $dlg(state)
 	Setup int64 // when the INVITE came in, Unix µs; 0 = not told
 	Held  Held  // KindAsked
-	Leg   Side  // KindResult: the leg that the BYE was for
+	Leg   Side  // KindResult, KindProbed: the leg that the request was for
 
 	Answer int64 // KindListed: when the call was answered, in whole seconds of Unix time as µs; 0 = not told
 	Since  int64 // KindVanished: Seen of when the first look began; what the proxy told later wins

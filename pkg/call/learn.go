@@ -36,7 +36,12 @@ func (c *Call) learn(ev *Event) {
 		c.learnVanished(ev)
 	case KindRestarted:
 		c.learnRestarted(ev)
+	case KindProbed:
+		c.learnProbed(ev)
 	case KindUnknown, KindTick: // nothing new
+	}
+	if c.Probing != nil {
+		c.learnAlive(ev)
 	}
 	// What a long call keeps is packed once its sides are known; the texts of a
 	// call that is about to confirm or to end are left where they are.

@@ -8,7 +8,7 @@ const (
 	LegUp          LegState = "up"          // nothing says that it ended
 	LegOwnBye      LegState = "own_bye"     // closed: it sent a BYE that was forwarded or answered
 	LegConfirmed   LegState = "confirmed"   // closed: it answered 2xx to a BYE
-	LegGone        LegState = "gone"        // closed: it answered 481 from its current target; EndAt is an upper bound
+	LegGone        LegState = "gone"        // closed: it answered 481 from its current target, to OPTIONS twice; EndAt is an upper bound
 	LegUnconfirmed LegState = "unconfirmed" // given up: BYEs failed for good; an incident is open
 )
 
@@ -48,6 +48,7 @@ type Leg struct {
 	FailSeen int64  `cbor:"18,keyasint,omitempty"` // when the last one failed
 	InFlight int64  `cbor:"19,keyasint,omitempty"` // Seen of the command under way, 0 = none
 	Why      Reason `cbor:"20,keyasint,omitempty"` // reason of the first command
+	Probed   bool   `cbor:"26,keyasint,omitempty"` // LegGone, and only OPTIONS say so
 }
 
 // Closed says that nothing more is owed to the leg.

@@ -1,6 +1,8 @@
 package call_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -22,6 +24,10 @@ func TestP1NoByeWithoutEvidence(t *testing.T) {
 		for range rapid.IntRange(1, 40).Draw(t, "events") {
 			now += rapid.SampledFrom([]int64{0, 1e3, 1e5, 3e5, 2e6, 4e7}).Draw(t, "pause")
 			ev := drawEvent(t, seen)
+			if ev.Kind == call.KindProbed && c != nil && c.Probing != nil { // of the one that is under way
+				ev.CommandID = fmt.Sprintf("%s-%s-o%d", c.Key, ev.Leg, c.Probing.Legs[ev.Leg-call.Caller].Count)
+				ev.RURI = rapid.SampledFrom([]string{c.Leg(ev.Leg).Contact, "sip:elsewhere@192.0.2.3"}).Draw(t, "target")
+			}
 			ev.Seen, ev.At = now, now-rapid.Int64Range(0, 1e6).Draw(t, "age")
 			if c == nil {
 				if !call.Begins(&ev) {
@@ -42,6 +48,9 @@ func checkStep(t *rapid.T, c *call.Call, ev *call.Event, p *call.Policy, seen []
 	since := [2]int64{c.Legs[0].InFlight, c.Legs[1].InFlight}
 	cseqs := [2]uint32{c.Legs[0].CSeq, c.Legs[1].CSeq}
 	for _, e := range c.Step(ev, p, nil) {
+		if e.Kind == call.EffectProbe {
+			checkProbe(t, &e.Command, since, seen)
+		}
 		if e.Kind != call.EffectBye {
 			continue
 		}
@@ -57,9 +66,61 @@ func checkStep(t *rapid.T, c *call.Call, ev *call.Event, p *call.Policy, seen []
 	}
 }
 
+// checkProbe: an OPTIONS goes out only where something is odd about the call,
+// never beside a BYE, and with a CSeq that leaves the dialog as it is.
+func checkProbe(t *rapid.T, cmd *call.Command, byes [2]int64, seen []call.Event) {
+	if !hinted(seen) {
+		t.Fatalf("OPTIONS to the %s of a call with nothing odd about it", cmd.Leg)
+	}
+	if byes[cmd.Leg-call.Caller] != 0 {
+		t.Fatalf("OPTIONS to the %s beside a BYE", cmd.Leg)
+	}
+	highest := uint32(0)
+	for _, ev := range seen {
+		if ev.FromTag == cmd.FromTag {
+			highest = max(highest, ev.CSeq)
+		}
+	}
+	if cmd.CSeq > highest {
+		t.Fatalf("OPTIONS with CSeq %d, above %d", cmd.CSeq, highest)
+	}
+}
+
+// hinted says that something may be wrong with the call.
+func hinted(seen []call.Event) bool {
+	for _, ev := range seen {
+		switch ev.Kind {
+		case call.KindVanished, call.KindByeIn, call.KindByeFwd, call.KindEnd:
+			return true
+		}
+	}
+	return false
+}
+
+// saidGone: the leg answered OPTIONS with 481 from its target, and once more at
+// least ten seconds later, and something hints at the end of the call.
+func saidGone(leg call.Side, seen []call.Event) bool {
+	first, hint := int64(0), false
+	for _, ev := range seen {
+		switch {
+		case ev.Kind == call.KindVanished, ev.Kind == call.KindByeIn, ev.Kind == call.KindByeFwd:
+			hint = true
+		case ev.Kind != call.KindProbed || ev.Leg != leg || ev.Code != 481 || strings.Contains(ev.RURI, "elsewhere"):
+		case first == 0:
+			first = ev.Seen
+		case ev.Seen-first >= 10e6:
+			return hint
+		}
+	}
+	return false
+}
+
 // justified reads the evidence off the bare events, without order or memory.
 func justified(c *call.Call, leg call.Side, seen []call.Event) bool {
 	other := c.Leg(leg.Other()).Tag
+	if saidGone(leg.Other(), seen) {
+		return true // rows 5 and 6
+	}
 	built, letGo := false, false
 	for _, ev := range seen {
 		if ev.Kind == call.KindByeOut && ev.CommandID == "" {
@@ -106,6 +167,7 @@ func drawEvent(t *rapid.T, seen []call.Event) call.Event {
 			call.KindByeRefused, call.KindByeOut, call.KindByeReply, call.KindEnd, call.KindLost,
 			call.KindAsked, call.KindResult, call.KindTick, call.KindAnswer,
 			call.KindListed, call.KindVanished, call.KindRestarted,
+			call.KindProbed, call.KindProbed,
 		}).Draw(t, "kind"),
 		Node: "kam1", Boot: 7, CallID: "c", FromTag: "A", ToTag: "B", Dialog: call.DialogID{Entry: 1, ID: 5},
 		CSeq:   rapid.Uint32Range(1, 4).Draw(t, "cseq"),
@@ -122,6 +184,8 @@ func drawEvent(t *rapid.T, seen []call.Event) call.Event {
 		ev.Since = rapid.Int64Range(epoch, epoch+3e8).Draw(t, "since")
 	case call.KindRestarted:
 		ev.Boot = rapid.SampledFrom([]int64{7, 8}).Draw(t, "boot")
+	case call.KindProbed:
+		ev.Code = rapid.SampledFrom([]int{0, 200, 408, 481, 481, 481, 500}).Draw(t, "probed")
 	case call.KindResult:
 		// Only what was sent has an outcome; its tags say which way it went.
 		ev.CSeq += 100

@@ -13,9 +13,19 @@ const (
 	ReasonByeUnanswered Reason = "bye_unanswered" // row 4: the BYE to the leg had no final reply
 	ReasonByeFailed     Reason = "bye_failed"     // row 4: the BYE to the leg got a failing reply
 	ReasonOtherEndGone  Reason = "other_end_gone" // row 4: the other end confirmed a BYE, this leg never saw one
+	ReasonProbedGone    Reason = "end_point_gone" // rows 5, 6, zombies: the other end answered 481 to OPTIONS, twice
 )
 
-// Reasons not to send one.
+// Reasons to ask the end points by OPTIONS; bye_refused, bye_dropped,
+// bye_unanswered and dialog_forgotten are others.
+const (
+	ReasonVanished  Reason = "dialog_vanished" // row 6: the proxy lost the dialog while byeguard could not see
+	ReasonRestarted Reason = "proxy_restarted" // row 7
+	ReasonTooOld    Reason = "too_old"         // up for longer than max_age
+	ReasonSilent    Reason = "no_answer"       // the leg answers no OPTIONS
+)
+
+// Reasons not to send a BYE.
 const (
 	ReasonStillHeld    Reason = "still_held"       // the proxy holds the dialog in state 3 or 4
 	ReasonAskFailed    Reason = "ask_failed"       // the proxy could not be asked

@@ -60,6 +60,11 @@ func playScript(t *testing.T, script string) string {
 func policy() *call.Policy {
 	p := call.DefaultPolicy()
 	p.SameTarget = func(a, b string) bool { return a == b }
+	// As pkg/indialog's, for the addresses of the scripts.
+	p.Direct = func(c *call.Command, source string) bool {
+		_, at, _ := strings.Cut(c.Target, "@")
+		return c.RouteSet == "" && at+":5060" == source
+	}
 	return &p
 }
 
@@ -69,6 +74,7 @@ type player struct {
 	policy *call.Policy
 	calls  []*call.Call
 	held   call.Held
+	number int // of the OPTIONS that is answered
 	line   string
 	out    strings.Builder
 }
@@ -83,6 +89,18 @@ func (s *player) play(words []string) {
 	s.passUntil(ev.Seen)
 	s.out.WriteString(s.line + "\n")
 	if words[1] == "until" {
+		for _, w := range words[2:] {
+			k, v, _ := strings.Cut(w, "=")
+			s.word(&ev, k, v)
+		}
+		return
+	}
+	if words[1] == "sweep" { // as the guard does from time to time
+		for _, c := range s.calls {
+			if c.Old(ev.Seen, s.policy) {
+				s.stepCall(c, &call.Event{Kind: call.KindTick, Seen: ev.Seen, At: ev.At})
+			}
+		}
 		return
 	}
 	ev.Kind = call.ParseKind(words[1])
@@ -93,7 +111,24 @@ func (s *player) play(words []string) {
 		s.word(&ev, k, v)
 	}
 	dialogEvent(&ev)
+	if ev.Kind == call.KindProbed {
+		s.probed(&ev)
+	}
 	s.step(&ev)
+}
+
+// probed completes the outcome of an OPTIONS: of the last one to that leg, to
+// its present target, unless the line says otherwise.
+func (s *player) probed(ev *call.Event) {
+	c := s.calls[0]
+	n := c.Probing.Legs[ev.Leg-call.Caller].Count
+	if s.number != 0 {
+		n, s.number = s.number, 0
+	}
+	ev.CommandID = fmt.Sprintf("%s-%s-o%d", c.Key, ev.Leg, n)
+	if ev.RURI == "" {
+		ev.RURI = c.Leg(ev.Leg).Contact
+	}
 }
 
 func (s *player) word(ev *call.Event, k, v string) {
@@ -127,6 +162,13 @@ func (s *player) word(ev *call.Event, k, v string) {
 		ev.Node = v
 	case "calleeroutes":
 		ev.Callee.RouteSet = v
+	case "policy":
+		switch v {
+		case "end":
+			s.policy.EndZombies = true
+		case "hidden":
+			s.policy.Hidden = func(string) bool { return true }
+		}
 	case "boot":
 		ev.Boot = int64(n)
 	case "leg":
@@ -140,6 +182,8 @@ func (s *player) word(ev *call.Event, k, v string) {
 	case "answered":
 		ev.Answer = epoch + int64(n)*1e6
 		ev.Setup = ev.Answer - 3e6
+	case "n":
+		s.number = n
 	case "routes":
 		ev.Caller.RouteSet = v
 	default:
@@ -193,7 +237,7 @@ func (s *player) passUntil(seen int64) {
 
 func (s *player) step(ev *call.Event) {
 	for _, c := range s.calls {
-		if ev.Kind == call.KindResult || ev.Kind == call.KindAsked || c.Matches(ev) {
+		if ev.Kind == call.KindResult || ev.Kind == call.KindAsked || ev.Kind == call.KindProbed || c.Matches(ev) {
 			s.stepCall(c, ev)
 			return
 		}
@@ -261,6 +305,9 @@ func effectText(e call.Effect) string {
 			via = " through " + c.Node
 		}
 		return fmt.Sprintf("BYE to %s%s: %s, attempt %d, CSeq %d, target %s, tags %s>%s", c.Leg, via, e.Reason, c.Attempt, c.CSeq, c.Target, c.FromTag, c.ToTag)
+	case call.EffectProbe:
+		c := e.Command
+		return fmt.Sprintf("OPTIONS to %s: %s, number %d, CSeq %d, target %s, tags %s>%s", c.Leg, e.Reason, c.Attempt, c.CSeq, c.Target, c.FromTag, c.ToTag)
 	case call.EffectIncident:
 		verb := "OPEN"
 		if e.Incident.Resolved {

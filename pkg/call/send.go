@@ -5,11 +5,15 @@ import "strconv"
 // send owes the leg a BYE now.
 func (c *Call) send(s Side, why Reason, ev *Event, p *Policy, out []Effect) []Effect {
 	l, o := c.Leg(s), c.Leg(s.Other())
-	if p.Observe || why != ReasonByeFailed && why != ReasonByeUnanswered {
-		out = c.raise(IncidentOneSided, SeverityWarning, s,
-			"the "+s.String()+"'s leg is owed a BYE: "+string(why), why, out)
+	observed := c.observed(p)
+	if observed || why != ReasonByeFailed && why != ReasonByeUnanswered {
+		detail := "the " + s.String() + "'s leg is owed a BYE: " + string(why)
+		if observed && !p.Observe {
+			detail += "; its proxy hides topology, so byeguard sends none"
+		}
+		out = c.raise(IncidentOneSided, SeverityWarning, s, detail, why, out)
 	}
-	if p.Observe {
+	if observed {
 		l.Why = why
 		return out
 	}
@@ -26,20 +30,38 @@ func (c *Call) send(s Side, why Reason, ev *Event, p *Policy, out []Effect) []Ef
 		l.Why = why
 	}
 	c.changed = true
-	node := l.Node
-	if node == "" {
-		node = c.Node
-	}
+	cmd := c.command(s, MethodBye)
+	cmd.ID = c.Key.String() + "-" + s.String() + "-" + strconv.Itoa(l.Attempt)
+	cmd.Attempt, cmd.Reason, cmd.CSeq = l.Attempt, why, o.CSeq
+	return append(out, Effect{Kind: EffectBye, Reason: why, Command: cmd})
+}
+
+// command is a request to the leg, as far as it follows from where the leg is.
+func (c *Call) command(s Side, method string) Command {
+	l, o := c.Leg(s), c.Leg(s.Other())
 	cmd := Command{
-		ID:  c.Key.String() + "-" + s.String() + "-" + strconv.Itoa(l.Attempt),
-		Key: c.Key, Node: node, Leg: s, Attempt: l.Attempt, Reason: why, CallID: c.CallID,
+		Key: c.Key, Node: c.sendsTo(s), Leg: s, Method: method, CallID: c.CallID,
 		FromURI: o.URI, FromTag: o.Tag, ToURI: l.URI, ToTag: l.Tag,
-		Target: l.Contact, RouteSet: l.RouteSet, Socket: l.Socket, CSeq: o.CSeq,
+		Target: l.Contact, RouteSet: l.RouteSet, Socket: l.Socket,
 	}
 	if l.Natted && l.Refreshed {
 		cmd.Source = l.Source
 	}
-	return append(out, Effect{Kind: EffectBye, Reason: why, Command: cmd})
+	return cmd
+}
+
+// sendsTo names the node that sends requests to the leg.
+func (c *Call) sendsTo(s Side) string {
+	if n := c.Leg(s).Node; n != "" {
+		return n
+	}
+	return c.Node
+}
+
+// observed says that nothing may be sent: by policy, or because a node on the
+// way hides topology, so that what byeguard knows is not what the end points do.
+func (c *Call) observed(p *Policy) bool {
+	return p.Observe || p.Hidden != nil && (p.Hidden(c.Node) || p.Hidden(c.sendsTo(Caller)) || p.Hidden(c.sendsTo(Callee)))
 }
 
 // giveUp leaves the leg to a person.

@@ -8,10 +8,14 @@ func (c *Call) watch(now int64, p *Policy, out []Effect) []Effect {
 	}
 	out = c.watchRefused(now, p, out)
 	out = c.watchHalf(now, p, out)
+	out = c.watchVanished(now, p, out)
+	out = c.watchAge(now, p, out)
+	out = c.watchHalfGone(p, out)
 	if c.GoneSeen != 0 && !c.Ended() && !c.anyBye() {
 		if due := c.GoneSeen + us(p.Refused); now >= due {
 			out = c.raise(IncidentForgotten, SeverityWarning, SideNone,
 				"the proxy dropped the dialog without a BYE; both legs may be up", ReasonForgotten, out)
+			c.suspect(ReasonForgotten, now)
 		} else {
 			c.wake(due)
 		}
@@ -30,7 +34,7 @@ func (c *Call) watchHalf(now int64, p *Policy, out []Effect) []Effect {
 	}
 	for _, s := range [...]Side{Caller, Callee} {
 		l, o := c.Leg(s), c.Leg(s.Other())
-		if since == 0 && o.Closed() && !l.Closed() && l.InFlight == 0 && l.lastBye() == nil {
+		if since == 0 && o.Closed() && !o.Probed && !l.Closed() && l.InFlight == 0 && l.lastBye() == nil {
 			since = o.ClosedSeen
 		}
 	}
@@ -46,6 +50,24 @@ func (c *Call) watchHalf(now int64, p *Policy, out []Effect) []Effect {
 		what = "nobody can say whether the proxy holds the dialog"
 	}
 	return c.raise(IncidentStuck, SeverityWarning, SideNone, "one side of the call got its BYE and "+what, why, out)
+}
+
+// watchVanished: row 6. The end points are asked at once; a person is told only
+// where that does not settle it.
+func (c *Call) watchVanished(now int64, p *Policy, out []Effect) []Effect {
+	if c.VanishedSeen == 0 && c.Probing != nil && c.Probing.Why == ReasonVanished {
+		c.Probing, c.changed = nil, true // it is there after all
+	}
+	if c.VanishedSeen == 0 || c.Ended() {
+		return out
+	}
+	c.suspect(ReasonVanished, now)
+	if due := c.VanishedSeen + us(p.Stuck); now < due {
+		c.wake(due)
+		return out
+	}
+	return c.raise(IncidentForgotten, SeverityWarning, SideNone,
+		"the proxy does not hold the dialog any more, and nobody saw its end; the end points are asked", ReasonVanished, out)
 }
 
 // watchRefused: row 5. An end point's BYE that the proxy refused, or neither
@@ -82,6 +104,7 @@ func (c *Call) watchRefused(now int64, p *Policy, out []Effect) []Effect {
 			}
 			out = c.raise(IncidentRefused, SeverityWarning, s.Other(),
 				"a BYE that claims to be the "+s.Other().String()+"'s was "+what, why, out)
+			c.suspect(why, now)
 		}
 	}
 	return out
@@ -91,7 +114,7 @@ func (c *Call) watchRefused(now int64, p *Policy, out []Effect) []Effect {
 func (c *Call) anyBye() bool { return len(c.Legs[0].Byes)+len(c.Legs[1].Byes) > 0 }
 
 // bits of Call.Open: a kind and a leg each.
-func bit(k IncidentKind, leg Side) uint16 {
+func bit(k IncidentKind, leg Side) uint32 {
 	switch k {
 	case IncidentOneSided:
 		return 1 << leg // 1, 2 or 4
@@ -103,6 +126,10 @@ func bit(k IncidentKind, leg Side) uint16 {
 		return 512
 	case IncidentForgotten:
 		return 1024
+	case IncidentZombie:
+		return 2048 << leg // 2048, 4096 or 8192
+	case IncidentHalfGone:
+		return 8192 << leg
 	}
 	return 0
 }
@@ -150,7 +177,10 @@ func (c *Call) resolveAll(out []Effect) []Effect {
 	for _, s := range [...]Side{Caller, Callee} {
 		out = c.resolve(IncidentOneSided, s, out)
 		out = c.resolve(IncidentRefused, s, out)
+		out = c.resolve(IncidentHalfGone, s, out)
+		out = c.resolve(IncidentZombie, s, out)
 	}
+	out = c.resolve(IncidentZombie, SideNone, out)
 	out = c.resolve(IncidentStuck, SideNone, out)
 	return c.resolve(IncidentForgotten, SideNone, out)
 }

@@ -1,6 +1,7 @@
 package compensate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,14 +19,19 @@ import (
 const codeUnknown = 408
 
 // build turns a command into a request.
-func build(c call.Command) (indialog.Request, error) {
-	return indialog.Build(indialog.Dialog{
-		Method: "BYE", CallID: c.CallID,
+func build(c call.Command) (indialog.Request, error) { return indialog.Build(dialog(&c)) }
+
+func dialog(c *call.Command) indialog.Dialog {
+	return indialog.Dialog{
+		Method: cmp.Or(c.Method, call.MethodBye), CallID: c.CallID,
 		FromURI: c.FromURI, FromTag: c.FromTag, ToURI: c.ToURI, ToTag: c.ToTag,
 		Target: c.Target, RouteSet: c.RouteSet, Socket: c.Socket, Source: c.Source,
 		CSeq: c.CSeq, Marker: c.ID,
-	})
+	}
 }
+
+// Direct says that a command goes straight to source, see [indialog.Reaches].
+func Direct(c *call.Command, source string) bool { return indialog.Reaches(dialog(c), source) }
 
 // fly carries out one command and reports it. ctx ends when no more attempts
 // shall be made, flight when the one under way shall be given up; then the
@@ -34,6 +40,10 @@ func (s *Sender) fly(ctx, flight context.Context, l *lane, c call.Command) {
 	r, err := build(c)
 	if err != nil {
 		s.report(l, c, 0, err.Error())
+		return
+	}
+	if c.Method == call.MethodOptions {
+		s.ask(flight, l, c, r)
 		return
 	}
 	start, pause := time.Now(), firstPause
@@ -81,6 +91,10 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // report hands on the outcome and then frees the leg.
 func (s *Sender) report(l *lane, c call.Command, code int, reason string) {
+	if c.Method == call.MethodOptions {
+		s.answered(l, c, code, reason)
+		return
+	}
 	s.count(func() {
 		l.stats.Reported++
 		switch {

@@ -8,7 +8,8 @@ import (
 	"github.com/byeguard/byeguard/pkg/call"
 )
 
-// lane holds the commands of one node. Sender.mu guards queue, flying and stats.
+// lane holds the BYEs of one node, or its OPTIONS: the one never waits for the
+// other's pace. Sender.mu guards queue, flying and stats.
 type lane struct {
 	caller Caller
 	pace   *rate.Limiter
@@ -19,10 +20,10 @@ type lane struct {
 	wake   chan struct{} // of capacity 1: something changed
 }
 
-func newLane(o Options, caller Caller) *lane {
+func newLane(caller Caller, perSecond float64, burst, inFlight int) *lane {
 	return &lane{
-		caller: caller, max: o.MaxInFlight, wake: make(chan struct{}, 1),
-		pace: rate.NewLimiter(rate.Limit(o.Rate), o.Burst),
+		caller: caller, max: inFlight, wake: make(chan struct{}, 1),
+		pace: rate.NewLimiter(rate.Limit(perSecond), burst),
 	}
 }
 

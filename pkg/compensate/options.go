@@ -28,6 +28,7 @@ const (
 const (
 	DefaultRate        = 200 // commands a second
 	DefaultBurst       = 200
+	DefaultProbeRate   = 5 // OPTIONS a second
 	DefaultMaxInFlight = 400
 	DefaultRetryFor    = 30 * time.Second
 	DefaultDrain       = 5 * time.Second
@@ -57,16 +58,19 @@ type Options struct {
 	// Results gets the outcome of each command, as an event of KindResult with
 	// Code, the SIP status code; 408 if the outcome is not known or nobody
 	// answered; 0 if the request could not be built or sent, and Reason says why.
+	// Of an OPTIONS it is KindProbed, with 0 also where the outcome is not known.
 	//
 	// It is called from many goroutines at once; while it runs, the leg gets no
 	// further command. Needed in ModeCompensate.
 	Results func(call.Key, call.Event)
 
 	Mode Mode
-	// Rate is how many commands a second one node gets, Burst how many of them at
+	// Rate is how many BYEs a second one node gets, Burst how many of them at
 	// once after a rest.
 	Rate  float64
 	Burst int
+	// ProbeRate is how many OPTIONS a second one node gets.
+	ProbeRate float64
 	// MaxInFlight is how many commands of one node may wait for their reply. Each
 	// holds an HTTP connection, up to 32 s where the far side is silent.
 	MaxInFlight int
@@ -94,7 +98,7 @@ func (o Options) Validate() error {
 	default:
 		return fmt.Errorf("check compensation options: mode %q, give compensate or observe", o.Mode)
 	}
-	if o.Rate < 0 || o.Burst < 0 || o.MaxInFlight < 0 || o.RetryFor < 0 || o.Drain < 0 {
+	if o.Rate < 0 || o.ProbeRate < 0 || o.Burst < 0 || o.MaxInFlight < 0 || o.RetryFor < 0 || o.Drain < 0 {
 		return errors.New("check compensation options: a limit is negative, leave it out to get the default")
 	}
 	for name, c := range o.Nodes {
@@ -115,6 +119,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Burst == 0 {
 		o.Burst = DefaultBurst
+	}
+	if o.ProbeRate == 0 {
+		o.ProbeRate = DefaultProbeRate
 	}
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = DefaultMaxInFlight

@@ -15,7 +15,8 @@ type Sender struct {
 
 	mu     sync.Mutex
 	on     bool                   // Run is under way
-	lanes  map[string]*lane       // by node; never changes
+	lanes  map[string]*lane       // of BYEs, by node; never changes
+	asking map[string]*lane       // of OPTIONS, by node; never changes
 	lost   *lane                  // for commands to nodes that we do not have
 	busy   map[leg]bool           // legs with a command in flight
 	parked map[leg][]call.Command // further commands of busy legs
@@ -38,13 +39,14 @@ func New(o Options) (*Sender, error) {
 		return nil, err
 	}
 	s := &Sender{
-		o: o.withDefaults(), lanes: map[string]*lane{}, busy: map[leg]bool{},
+		o: o.withDefaults(), lanes: map[string]*lane{}, asking: map[string]*lane{}, busy: map[leg]bool{},
 		parked: map[leg][]call.Command{}, known: map[string]bool{},
 	}
 	for name, caller := range o.Nodes {
-		s.lanes[name] = newLane(s.o, caller)
+		s.lanes[name] = newLane(caller, s.o.Rate, s.o.Burst, s.o.MaxInFlight)
+		s.asking[name] = newLane(caller, s.o.ProbeRate, 1, maxProbing)
 	}
-	s.lost = newLane(s.o, nobody{})
+	s.lost = newLane(nobody{}, s.o.Rate, s.o.Burst, s.o.MaxInFlight)
 	return s, nil
 }
 
@@ -55,21 +57,36 @@ func (s *Sender) Send(c call.Command) {
 		s.observe(c)
 		return
 	}
+	if !s.accept(c) {
+		s.tellProbed(c, 0, "not asked: too many others wait")
+	}
+}
+
+// accept queues a command, but for an OPTIONS that others leave no room for.
+func (s *Sender) accept(c call.Command) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.laneOf(c)
+	if l.refuse(&c) {
+		return false
+	}
 	if c.ID != "" && s.known[c.ID] {
 		l.stats.Duplicates++
-		return
+		return true
 	}
 	s.known[c.ID] = true
 	l.stats.Accepted++
 	l.queue = append(l.queue, c)
 	l.nudge()
+	return true
 }
 
 func (s *Sender) laneOf(c call.Command) *lane {
-	if l := s.lanes[c.Node]; l != nil {
+	lanes := s.lanes
+	if c.Method == call.MethodOptions {
+		lanes = s.asking
+	}
+	if l := lanes[c.Node]; l != nil {
 		return l
 	}
 	return s.lost
@@ -149,8 +166,11 @@ func (s *Sender) Pending() []call.Command {
 }
 
 func (s *Sender) allLanes() []*lane {
-	all := make([]*lane, 0, len(s.lanes)+1)
+	all := make([]*lane, 0, 2*len(s.lanes)+1)
 	for _, l := range s.lanes {
+		all = append(all, l)
+	}
+	for _, l := range s.asking {
 		all = append(all, l)
 	}
 	return append(all, s.lost)

@@ -4,6 +4,8 @@ package compensate
 type Stats struct {
 	// Nodes by name. Commands to nodes that are not configured count under "".
 	Nodes map[string]NodeStats
+	// Asking has the OPTIONS of each node; Closed are those answered by 481.
+	Asking map[string]NodeStats
 	// Parked is the number of commands that wait for another one of their leg.
 	Parked int
 }
@@ -32,7 +34,10 @@ type NodeStats struct {
 func (s *Sender) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st := Stats{Nodes: make(map[string]NodeStats, len(s.lanes)+1)}
+	st := Stats{Nodes: make(map[string]NodeStats, len(s.lanes)+1), Asking: make(map[string]NodeStats, len(s.asking))}
+	for name, l := range s.asking {
+		st.Asking[name] = l.snapshot()
+	}
 	for name, l := range s.lanes {
 		st.Nodes[name] = l.snapshot()
 	}

@@ -85,6 +85,8 @@ func (l *lane) take() [][]call.Event {
 func (l *lane) run(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	sweep := time.NewTicker(sweepEvery(&l.opts.Policy))
+	defer sweep.Stop()
 	for {
 		for _, batch := range l.take() {
 			for i := range batch {
@@ -97,6 +99,8 @@ func (l *lane) run(ctx context.Context) {
 		select {
 		case <-l.signal:
 		case <-timer.C:
+		case <-sweep.C:
+			l.sweep(l.now())
 		case <-ctx.Done():
 			for _, batch := range l.take() {
 				for i := range batch {
@@ -215,7 +219,7 @@ func (l *lane) flush() {
 		switch e := &l.effects[i]; e.Kind {
 		case call.EffectAsk:
 			l.asker.ask(e.Question)
-		case call.EffectBye:
+		case call.EffectBye, call.EffectProbe:
 			l.opts.Sender.Send(e.Command)
 		case call.EffectIncident:
 			l.log(&e.Incident, e.Reason)

@@ -129,7 +129,8 @@ func checkFields(d Dialog) error {
 			return &FieldError{Field: f.name, Err: err}
 		}
 	}
-	if d.CSeq == 0 || d.CSeq > maxCSeq {
+	// 0 is a number like any other, but a BYE always comes after something.
+	if d.CSeq == 0 && d.Method == "BYE" || d.CSeq > maxCSeq {
 		return &FieldError{Field: "CSeq", Err: fmt.Errorf("%w: %d", ErrRange, d.CSeq)}
 	}
 	return nil

@@ -4,7 +4,7 @@ package indialog
 // sides. "Local" is the side that seems to send the request, "remote" the side
 // that gets it. All texts are raw bytes.
 type Dialog struct {
-	Method  string // "BYE"
+	Method  string // "BYE", "OPTIONS"
 	CallID  string
 	FromURI string // local URI, without display name and angle brackets
 	FromTag string // local tag
@@ -24,8 +24,8 @@ type Dialog struct {
 	// NAT whose newest Contact was seen before the proxy put its alias in. Used
 	// where neither a route nor an alias names the next hop; "" = go by Target.
 	Source string
-	// CSeq is the number that the request carries, 1 to 2^31-1 (RFC 3261 section
-	// 8.1.1.5). It is sent as given: tm.t_uac_wait does not count it up.
+	// CSeq is the number that the request carries, 0 (1 for a BYE) to 2^31-1 (RFC
+	// 3261 section 8.1.1.5). It is sent as given: tm.t_uac_wait does not count it up.
 	CSeq uint32
 	// Marker is the value of the X-Byeguard header, by which the routes in
 	// kamailio-cfg know our requests. Empty means that there is no such header.

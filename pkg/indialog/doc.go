@@ -1,6 +1,6 @@
 // Package indialog builds a request inside an existing SIP dialog, as the proxy
 // that routed the dialog would send it to one of its two sides: the BYE that a
-// leg is owed, later an OPTIONS.
+// leg is owed, or an OPTIONS that asks whether the leg is still there.
 //
 // It turns what is known of a leg (remote target, route set, tags, sequence
 // number) into the parameters of Kamailio's RPC command tm.t_uac_wait

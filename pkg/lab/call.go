@@ -9,10 +9,11 @@ import (
 // Call is one end's view of one dialog. Its methods are safe for concurrent
 // use.
 type Call struct {
-	ua   *UA
-	rec  Record
-	bye  ByePolicy
-	sock *socket // where it listens now
+	ua      *UA
+	rec     Record
+	bye     ByePolicy
+	options OptionsPolicy
+	sock    *socket // where it listens now
 
 	localAddr, remoteAddr string // From and To values of its own requests, without tag
 	accept                []string
@@ -44,6 +45,7 @@ type served struct {
 	branch, method string
 	cseq           uint32
 	raw            []byte // nil = no reply (yet)
+	code           int    // of the reply
 	bye            int    // index into rec.Byes, -1 = none
 	timer          *time.Timer
 	acked          bool
@@ -73,6 +75,7 @@ func (c *Call) copyRecord() Record {
 	r.Byes = append([]Bye(nil), r.Byes...)
 	r.Violations = append([]Violation(nil), r.Violations...)
 	r.Requests = append([]string(nil), r.Requests...)
+	r.Options = append([]Options(nil), r.Options...)
 	return r
 }
 
@@ -105,6 +108,21 @@ func (c *Call) SetBye(p ByePolicy) {
 	c.ua.mu.Lock()
 	defer c.ua.mu.Unlock()
 	c.bye = p
+}
+
+// SetOptions changes what this end does with OPTIONS.
+func (c *Call) SetOptions(p OptionsPolicy) {
+	c.ua.mu.Lock()
+	defer c.ua.mu.Unlock()
+	c.options = p
+}
+
+// Vanish ends the call at this end without telling anybody: a phone that lost
+// power and came back, or whose BYE got lost on the way.
+func (c *Call) Vanish() {
+	c.ua.mu.Lock()
+	defer c.ua.mu.Unlock()
+	c.end("vanished", time.Now())
 }
 
 // Wait waits until the record satisfies want.

@@ -35,6 +35,12 @@ func (ua *UA) inDialog(s *socket, from flow, m *Message, at time.Time) {
 		})
 		defer c.changed()
 	}
+	if m.Method == "OPTIONS" {
+		defer c.changed()
+		defer func() {
+			c.rec.Options = append(c.rec.Options, Options{At: at, CSeq: cseq, Code: sv.code})
+		}()
+	}
 	if c.rec.State == StateEnded || c.rec.State == StateFailed {
 		if sv.bye >= 0 {
 			c.rec.Byes[sv.bye].Late = true
@@ -44,12 +50,16 @@ func (ua *UA) inDialog(s *socket, from flow, m *Message, at time.Time) {
 	}
 	code, kind, detail := 0, "", ""
 	switch {
-	case method != m.Method || cseq == 0:
+	case method != m.Method || cseq == 0 && m.Method != "OPTIONS":
 		code, kind, detail = 400, ViolationCSeq, "CSeq header is "+m.Get("CSeq")
 	case !slices.Contains(c.accept, m.URI):
 		code, kind, detail = 481, ViolationURI, fmt.Sprintf("Request-URI %s, own target %s", m.URI, c.rec.Contact)
 	case m.Get("Route") != "":
 		code, kind, detail = 481, ViolationRoute, "Route left: "+m.Get("Route")
+	case m.Method == "OPTIONS" && cseq <= c.rec.RemoteCSeq:
+		// Legal, and refused: it asks whether the call is there without moving it.
+		c.asked(sv, from, m, 500)
+		return
 	case cseq <= c.rec.RemoteCSeq:
 		code, kind, detail = 500, ViolationCSeq, fmt.Sprintf("CSeq %d, last %d", cseq, c.rec.RemoteCSeq)
 	}
@@ -121,6 +131,7 @@ func (c *Call) again(sv *served, from flow) {
 // serve gives the final reply to a transaction.
 func (c *Call) serve(sv *served, from flow, m *Message, code int, extra []string) {
 	now := time.Now()
+	sv.code = code
 	if sv.bye >= 0 {
 		b := &c.rec.Byes[sv.bye]
 		b.Code, b.ReplyAt = code, now
@@ -141,9 +152,22 @@ func (c *Call) dispatch(sv *served, s *socket, from flow, m *Message) {
 		}
 	case "INVITE", "UPDATE":
 		c.refreshed(sv, s, from, m)
+	case "OPTIONS":
+		c.asked(sv, from, m, 200)
 	default:
 		c.serve(sv, from, m, 200, nil)
 	}
+}
+
+// asked answers an OPTIONS, by the call's policy or with code.
+func (c *Call) asked(sv *served, from flow, m *Message, code int) {
+	if c.options.Never {
+		return
+	}
+	if c.options.Code != 0 {
+		code = c.options.Code
+	}
+	c.serve(sv, from, m, code, nil)
 }
 
 // byeLater answers a BYE by the call's policy.

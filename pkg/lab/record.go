@@ -38,6 +38,13 @@ type Bye struct {
 	Raw      string // the message
 }
 
+// Options is one OPTIONS that came in within a call.
+type Options struct {
+	At   time.Time
+	CSeq uint32
+	Code int // what it was answered, 0 = nothing
+}
+
 // Violation kinds.
 const (
 	ViolationTags    = "tags"        // not exactly the dialog's tags, one each
@@ -72,7 +79,7 @@ type Record struct {
 	Caller   bool // this end placed the call
 	State    State
 	Code     int    // final response to the INVITE, 0 = none
-	EndedBy  string // "local", "remote" or ""
+	EndedBy  string // "local", "remote", "vanished" or ""
 	Contact  string // the Contact URI that this end gave last
 	Target   string // the peer's
 	RouteSet []string
@@ -84,6 +91,7 @@ type Record struct {
 	Byes       []Bye
 	Violations []Violation
 	Requests   []string // method of each other in-dialog request that was accepted
+	Options    []Options
 }
 
 // ByesReceived are the BYEs that came in, wrong ones too.

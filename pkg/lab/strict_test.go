@@ -18,14 +18,14 @@ func TestWrongRequestsAreRefused(t *testing.T) {
 		code   int
 		kind   string
 	}{
-		"wrong from tag":      {"BYE", lab.RequestOptions{FromTag: "nonsense"}, 481, lab.ViolationTags},
-		"two from tags":       {"BYE", lab.RequestOptions{FromTag: "OWN;tag=second"}, 481, lab.ViolationTags},
-		"wrong to tag":        {"BYE", lab.RequestOptions{ToTag: "nonsense"}, 481, lab.ViolationTags},
-		"two to tags":         {"BYE", lab.RequestOptions{ToTag: "PEER;tag=second"}, 481, lab.ViolationTags},
-		"old cseq":            {"BYE", lab.RequestOptions{CSeq: 10}, 500, lab.ViolationCSeq},
-		"low cseq in OPTIONS": {"OPTIONS", lab.RequestOptions{CSeq: 10}, 500, lab.ViolationCSeq},
-		"wrong target":        {"BYE", lab.RequestOptions{URI: "WRONG"}, 481, lab.ViolationURI},
-		"route left":          {"BYE", lab.RequestOptions{Headers: []string{"Route: <sip:127.0.0.1:9;lr>"}}, 481, lab.ViolationRoute},
+		"wrong from tag":   {"BYE", lab.RequestOptions{FromTag: "nonsense"}, 481, lab.ViolationTags},
+		"two from tags":    {"BYE", lab.RequestOptions{FromTag: "OWN;tag=second"}, 481, lab.ViolationTags},
+		"wrong to tag":     {"BYE", lab.RequestOptions{ToTag: "nonsense"}, 481, lab.ViolationTags},
+		"two to tags":      {"BYE", lab.RequestOptions{ToTag: "PEER;tag=second"}, 481, lab.ViolationTags},
+		"old cseq":         {"BYE", lab.RequestOptions{CSeq: 10}, 500, lab.ViolationCSeq},
+		"old cseq of INFO": {"INFO", lab.RequestOptions{CSeq: 10}, 500, lab.ViolationCSeq},
+		"wrong target":     {"BYE", lab.RequestOptions{URI: "WRONG"}, 481, lab.ViolationURI},
+		"route left":       {"BYE", lab.RequestOptions{Headers: []string{"Route: <sip:127.0.0.1:9;lr>"}}, 481, lab.ViolationRoute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

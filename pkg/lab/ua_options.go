@@ -82,6 +82,16 @@ func (o UAOptions) withDefaults() (UAOptions, error) {
 	return o, nil
 }
 
+// OptionsPolicy is what an agent does with an OPTIONS in a call that is up. The
+// zero value does what RFC 3261 section 12.2.2 says: 500 if its CSeq is below the
+// last one, else 200.
+type OptionsPolicy struct {
+	// Code is the answer whatever the CSeq; 0 = by the rule.
+	Code int
+	// Never gives no answer.
+	Never bool
+}
+
 // CallOptions describe a call to be placed. Only To is needed.
 type CallOptions struct {
 	// To is the Request-URI, and the To URI unless ToURI is set.

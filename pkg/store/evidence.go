@@ -15,6 +15,7 @@ const (
 const (
 	kindAsk      = "ask"
 	kindCommand  = "command"
+	kindProbe    = "probe"
 	kindIncident = "incident"
 )
 
@@ -125,7 +126,7 @@ func route(e *call.Event, c *call.Call) (src, dst string) {
 		return to.String(), partyProxy
 	case call.KindAsked, call.KindListed, call.KindVanished, call.KindRestarted:
 		return partyProxy, partyByeguard
-	case call.KindResult:
+	case call.KindResult, call.KindProbed:
 		return e.Leg.String(), partyByeguard
 	case call.KindEnd, call.KindFail, call.KindLost, call.KindTick, call.KindUnknown:
 	}
@@ -137,8 +138,11 @@ func (l *line) effect(f *call.Effect, c *call.Call) {
 	switch f.Kind {
 	case call.EffectAsk:
 		node, kind, dst = f.Question.Node, kindAsk, partyProxy
-	case call.EffectBye:
+	case call.EffectBye, call.EffectProbe:
 		node, kind, dst, cseq = f.Command.Node, kindCommand, f.Command.Leg.String(), int64(f.Command.CSeq)
+		if f.Kind == call.EffectProbe {
+			kind = kindProbe
+		}
 		if why == call.ReasonNone {
 			why = f.Command.Reason
 		}
@@ -151,11 +155,7 @@ func (l *line) effect(f *call.Effect, c *call.Call) {
 	l.text(kind)
 	l.text(partyByeguard)
 	l.textOrNull(dst)
-	if f.Kind == call.EffectBye {
-		l.text("BYE")
-	} else {
-		l.null()
-	}
+	l.textOrNull(f.Command.Method)
 	l.intOrNull(cseq)
 	l.null() // code
 	l.textOrNull(string(why))
@@ -169,7 +169,7 @@ func (l *line) effectDetail(f *call.Effect) {
 	case call.EffectAsk:
 		o.dialog(f.Question.Dialog)
 		o.int("boot", f.Question.Boot)
-	case call.EffectBye:
+	case call.EffectBye, call.EffectProbe:
 		o.text("command", f.Command.ID)
 		o.int("attempt", int64(f.Command.Attempt))
 		o.text("target", f.Command.Target)

@@ -149,7 +149,7 @@ func (p *pending) add(u *call.Update) {
 			en.commands = append(en.commands, commandOp{Command: f.Command, id: f.Command.ID, at: e.Seen, opens: true})
 		case call.EffectIncident:
 			p.entryOf(c.Key).incident(f, c, e.Seen)
-		case call.EffectAsk:
+		case call.EffectAsk, call.EffectProbe: // asked anew after a restart
 		}
 	}
 }

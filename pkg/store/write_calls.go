@@ -247,7 +247,7 @@ func (w *writer) writeDialogs(ctx context.Context, es []*entry) error {
 		cols[11].text(string(a.Status()))
 		cols[12].text(string(b.Status()))
 		cols[13].text(Escape(proxyDialogs(c)))
-		cols[14].int4(bits.OnesCount16(c.Open))
+		cols[14].int4(bits.OnesCount32(c.Open))
 		cols[15].micros(started(c))
 		cols[16].micros(c.SetupAt)
 		cols[17].micros(c.AnswerAt)
