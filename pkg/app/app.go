@@ -118,8 +118,9 @@ func (a *App) makeNodes() error {
 func (a *App) startGuard(ctx context.Context) error {
 	callers := make(map[string]compensate.Caller)
 	holders := make(map[string]guard.Holder)
+	listers := make(map[string]guard.Lister)
 	for _, n := range a.nodes {
-		callers[n.cfg.Name], holders[n.cfg.Name] = n.rpc, n.rpc
+		callers[n.cfg.Name], holders[n.cfg.Name], listers[n.cfg.Name] = n.rpc, n.rpc, n.rpc
 	}
 	var err error
 	a.send, err = compensate.New(compensate.Options{
@@ -131,7 +132,7 @@ func (a *App) startGuard(ctx context.Context) error {
 		return err
 	}
 	a.guard, err = guard.New(guard.Options{
-		Policy: a.cfg.policy(indialog.SameTarget), Holders: holders,
+		Policy: a.cfg.policy(indialog.SameTarget), Holders: holders, Listers: listers, Resynced: a.resynced,
 		Store: a.store, Sender: a.send, Logger: a.log, Clock: a.now,
 	})
 	if err != nil {

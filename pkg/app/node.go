@@ -30,6 +30,7 @@ type node struct {
 	mu        sync.Mutex
 	connected bool
 	ever      bool   // was connected since the start
+	boot      int64  // of the proxy, when it was last connected
 	checked   bool   // JSON-RPC has what is needed
 	problem   string // why it is not connected
 	toldAt    time.Time
@@ -104,7 +105,7 @@ func (n *node) checkLate() {
 func (n *node) Connected(h evapi.Hello) {
 	n.beat.Enable()
 	n.mu.Lock()
-	n.connected, n.ever, n.problem, n.toldAt = true, true, "", time.Time{}
+	n.connected, n.ever, n.problem, n.toldAt, n.boot = true, true, "", time.Time{}, h.Boot
 	checked := n.checked
 	n.mu.Unlock()
 	if !checked { // its JSON-RPC was down when byeguard started
@@ -115,6 +116,7 @@ func (n *node) Connected(h evapi.Hello) {
 		n.incident(call.IncidentRestarted, "the proxy was restarted and has forgotten its calls; they are followed by their own BYEs")
 	}
 	n.app.store.PutNode(n.cfg.Name, true, h.Version)
+	n.resync() // who knows what passed before
 }
 
 // Events implements evapi.Handler.
@@ -124,7 +126,8 @@ func (n *node) Events(events []call.Event) bool { return n.app.guard.Feed(events
 func (n *node) Gap(g evapi.Gap) {
 	n.log.WithFields(logrus.Fields{"from": g.From, "to": g.To, "cause": string(g.Cause)}).
 		Warn("events of the proxy were not seen")
-	n.incident(call.IncidentMissed, fmt.Sprintf("events %d to %d of the proxy were not seen (%s); calls that they belong to may stay open",
+	n.resync()
+	n.incident(call.IncidentMissed, fmt.Sprintf("events %d to %d of the proxy were not seen (%s); its dialogs are looked through",
 		g.From, g.To, g.Cause))
 }
 

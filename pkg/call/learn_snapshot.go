@@ -69,7 +69,7 @@ func (c *Call) learnListed(ev *Event) {
 // look began is newer, and wins.
 func (c *Call) learnVanished(ev *Event) {
 	d := c.dialogOf(ev)
-	if d == nil || d.GoneSeen != 0 || c.HeardSeen >= ev.Since {
+	if d == nil || d.GoneSeen != 0 || c.HeardSeen >= ev.Since || c.State != StateUp || c.GoneSeen != 0 {
 		return
 	}
 	d.GoneSeen, c.changed = ev.Seen, true
@@ -85,6 +85,9 @@ func (c *Call) learnVanished(ev *Event) {
 // learnRestarted takes that the proxy runs anew, as ev.Boot. Its dialogs of
 // earlier boots are forgotten, which says nothing about the call.
 func (c *Call) learnRestarted(ev *Event) {
+	if c.State != StateUp {
+		return
+	}
 	for i := range c.Dialogs {
 		d := &c.Dialogs[i]
 		if d.Node == ev.Node && d.Boot != ev.Boot && !d.Forgotten && d.GoneSeen == 0 {

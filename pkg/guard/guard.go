@@ -14,6 +14,8 @@ type Guard struct {
 	lanes []*lane
 	asker *asker
 	seed  maphash.Seed
+
+	resyncers map[string]*resyncer // by node
 }
 
 // New returns a guard; Run starts it.
@@ -21,7 +23,12 @@ func New(opts Options) (*Guard, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	g := &Guard{opts: opts, seed: maphash.MakeSeed()}
+	g := &Guard{opts: opts, seed: maphash.MakeSeed(), resyncers: make(map[string]*resyncer)}
+	for node, l := range opts.Listers {
+		if h := opts.Holders[node]; h != nil {
+			g.resyncers[node] = &resyncer{node: node, g: g, lister: l, holder: h, signal: make(chan struct{}, 1)}
+		}
+	}
 	g.asker = newAsker(&g.opts, g.Result)
 	for range opts.Lanes {
 		g.lanes = append(g.lanes, newLane(&g.opts, g.seed, g.asker))
@@ -41,6 +48,9 @@ func (g *Guard) Restore(c call.Call) {
 func (g *Guard) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { g.asker.run(ctx) })
+	for _, r := range g.resyncers {
+		wg.Go(func() { r.run(ctx) })
+	}
 	for _, l := range g.lanes {
 		wg.Go(func() { l.run(ctx) })
 	}

@@ -28,6 +28,7 @@ type lane struct {
 	mu     sync.Mutex
 	inbox  [][]call.Event
 	queued int
+	orders []func() // to be carried out after the inbox
 	signal chan struct{}
 
 	calls   map[uint64]*entry
@@ -74,12 +75,34 @@ func (l *lane) push(events []call.Event, limit int) bool {
 	return true
 }
 
-func (l *lane) take() [][]call.Event {
+func (l *lane) take() (batches [][]call.Event, orders []func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	batches := l.inbox
-	l.inbox, l.queued = nil, 0
-	return batches
+	batches, orders = l.inbox, l.orders
+	l.inbox, l.orders, l.queued = nil, nil, 0
+	return batches, orders
+}
+
+// order has the lane call do after what was pushed before. One that is given
+// after the lane has ended is not carried out.
+func (l *lane) order(do func()) {
+	l.mu.Lock()
+	l.orders = append(l.orders, do)
+	l.mu.Unlock()
+	select {
+	case l.signal <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+// shadow appends the dialogs of a node that the lane's calls take for held.
+func (l *lane) shadow(node string, out []call.Question) []call.Question {
+	for _, e := range l.calls {
+		for ; e != nil; e = e.next {
+			out = e.call.Shadow(node, out)
+		}
+	}
+	return out
 }
 
 func (l *lane) run(ctx context.Context) {
@@ -88,10 +111,14 @@ func (l *lane) run(ctx context.Context) {
 	sweep := time.NewTicker(sweepEvery(&l.opts.Policy))
 	defer sweep.Stop()
 	for {
-		for _, batch := range l.take() {
+		batches, orders := l.take()
+		for _, batch := range batches {
 			for i := range batch {
 				l.handle(&batch[i])
 			}
+		}
+		for _, do := range orders {
+			do()
 		}
 		l.fire(l.now())
 		l.flush()
@@ -102,7 +129,8 @@ func (l *lane) run(ctx context.Context) {
 		case <-sweep.C:
 			l.sweep(l.now())
 		case <-ctx.Done():
-			for _, batch := range l.take() {
+			batches, _ := l.take()
+			for _, batch := range batches {
 				for i := range batch {
 					l.handle(&batch[i])
 				}
@@ -199,7 +227,8 @@ func (l *lane) step(e *entry, ev *call.Event) {
 // record hands on what a person may want to see: every event, and each tick
 // that changed or decided something.
 func (l *lane) record(c *call.Call, ev *call.Event, effects []call.Effect) {
-	if ev.Kind == call.KindTick && !c.Changed() && len(effects) == 0 {
+	// A snapshot that shows what is known is no news either.
+	if (ev.Kind == call.KindTick || ev.Kind == call.KindListed) && !c.Changed() && len(effects) == 0 {
 		return
 	}
 	l.updates = append(l.updates, call.Update{

@@ -35,6 +35,9 @@ type Options struct {
 	Asking   int               // questions under way per node; default 32
 	Policy   call.Policy       // the zero value is not useful: start from call.DefaultPolicy
 	Holders  map[string]Holder // by node name
+	Listers  map[string]Lister // by node name; a node needs its Holder too to be resynchronised
+	Resync   ResyncOptions
+	Resynced func(Resynced) // told of each resynchronisation, from its goroutine; nil = nobody is
 	Store    Store
 	Sender   Sender
 	Logger   logrus.FieldLogger
@@ -55,6 +58,7 @@ func (o *Options) Validate() error {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	o.Resync.defaults()
 	switch {
 	case o.Store == nil:
 		return errors.New("guard: a store is required")

@@ -62,6 +62,7 @@ func (c *Client) Snapshot(ctx context.Context, boot int64,
 		if err := c.sameBoot(ctx, boot, "list dialogs"); err != nil {
 			return err
 		}
+		took := time.Since(began)
 		if len(events) < limit {
 			parts = parts[:len(parts)-1]
 			each(events)
@@ -77,7 +78,7 @@ func (c *Client) Snapshot(ctx context.Context, boot int64,
 		if len(parts) == 0 {
 			break
 		}
-		if err := pause(ctx, time.Since(began)); err != nil {
+		if err := pause(ctx, took); err != nil {
 			return err
 		}
 	}
