@@ -76,6 +76,8 @@ var cdrColumns = []table.Column[cdr]{
 	{Key: "repair_why", Value: func(c *cdr) any { return c.RepairWhy },
 		Words: func(c *cdr, _ *table.Clock) string { return reasonWords(c.RepairWhy) }},
 	{Key: "attempts", Value: func(c *cdr) any { return c.Attempts }, Words: func(c *cdr, _ *table.Clock) string { return countWords(c.Attempts) }},
+	{Key: "not_seen", Value: func(c *cdr) any { return known(c.NotSeen) },
+		Words: func(c *cdr, _ *table.Clock) string { return notSeenWords(c.NotSeen) }},
 	{Key: "caller_tag", Value: func(c *cdr) any { return sip(c.CallerTag) }},
 	{Key: "callee_tag", Value: func(c *cdr) any { return sip(c.CalleeTag) }},
 	{Key: "key", Value: func(c *cdr) any { return c.Key }},

@@ -96,6 +96,7 @@ var dialogColumns = []table.Column[dialog]{
 	{Key: "node", Title: "Node", Elastic: true, Value: func(d *dialog) any { return sip(d.Node) }},
 	{Key: "call_id", Title: "Call-ID", Value: func(d *dialog) any { return sip(d.CallID) }},
 	{Key: "setup", Value: func(d *dialog) any { return when(d.Setup) }},
+	{Key: "not_seen", Value: func(d *dialog) any { return known(d.NotSeen) }},
 	{Key: "ended", Value: func(d *dialog) any { return when(d.Ended) }},
 	{Key: "caller_contact", Value: func(d *dialog) any { return sip(d.CallerContact) }},
 	{Key: "callee_contact", Value: func(d *dialog) any { return sip(d.CalleeContact) }},

@@ -68,6 +68,7 @@ func storyHead(b *strings.Builder, st *store.Story, events []store.Event, clock 
 		line("Caller", sip(st.CDR.CallerURI))
 		line("Callee", sip(st.CDR.CalleeURI))
 		line("Result", result(st.CDR, &full))
+		line("Not seen", notSeenWords(st.CDR.NotSeen))
 	case st.Dialog != nil:
 		line("Call", sip(st.Dialog.CallID))
 		line("Caller", sip(st.Dialog.CallerURI))

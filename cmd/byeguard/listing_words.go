@@ -105,3 +105,23 @@ func party(uri string) string {
 	}
 	return s
 }
+
+// notSeenWords says what byeguard did not see of a call, "" for nothing.
+func notSeenWords(names string) string {
+	if names == "" {
+		return ""
+	}
+	words := map[string]string{
+		"start_missed": "its start: it was found in the proxy's list",
+		"vanished":     "its end: the proxy let go of it unseen",
+		"restarted":    "what the proxy knew of it: it was restarted meanwhile",
+	}
+	var all []string
+	for name := range strings.SplitSeq(names, ",") {
+		if w, ok := words[name]; ok {
+			name = w
+		}
+		all = append(all, name)
+	}
+	return strings.Join(all, "; ")
+}

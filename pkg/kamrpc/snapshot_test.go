@@ -22,9 +22,9 @@ import (
 
 // stored starts a Kamailio with n dialogs and returns a client for it and its
 // boot identity.
-func stored(t *testing.T, n int, callID func(int) string) (*lab.Kamailio, *kamrpc.Client, int64) {
+func stored(t *testing.T, b lab.Binary, n int, callID func(int) string) (*lab.Kamailio, *kamrpc.Client, int64) {
 	t.Helper()
-	k, err := lab.StartWithDialogs(t.Context(), lab.MustDatabase(t), lab.KamailioOptions{SharedMemMB: 512}, n, callID)
+	k, err := lab.StartWithDialogs(t.Context(), lab.MustDatabase(t), lab.KamailioOptions{Binary: b, SharedMemMB: 512}, n, callID)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = k.Close() })
 	rpc, err := kamrpc.New(kamrpc.Options{URL: k.RPCURL})
@@ -43,13 +43,23 @@ func noPause(context.Context, time.Duration) error { return nil }
 func TestKamailioSnapshot(t *testing.T) {
 	t.Parallel()
 	n := 12_000
+	for i, b := range lab.Binaries(t) {
+		if i > 0 {
+			n = 3000
+		}
+		t.Run(b.String(), func(t *testing.T) { testSnapshot(t, b, n) }) //nolint:paralleltest // one after the other: they are measured
+	}
+}
+
+func testSnapshot(t *testing.T, b lab.Binary, n int) {
+	t.Helper()
 	if s := os.Getenv("BYEGUARD_DIALOGS"); s != "" {
 		var err error
 		n, err = strconv.Atoi(s)
 		require.NoError(t, err)
 	}
 	odd := []string{"^", "[", "]", "-", `\`, ".", "$", "(", ")", "|", "*", "+", "?", "{", "}", "A", "a", "ab", "Ab", " ", "'", "[:alpha:]", "[^a]", "é", "@"}
-	k, rpc, boot := stored(t, n, func(i int) string {
+	k, rpc, boot := stored(t, b, n, func(i int) string {
 		switch {
 		case i < len(odd):
 			return odd[i] + "-odd"
@@ -141,12 +151,12 @@ func (p *pinger) judge() {
 // TestKamailioSnapshotSmall: no dialogs at all, a wrong boot, a caller who gives up.
 func TestKamailioSnapshotSmall(t *testing.T) {
 	t.Parallel()
-	_, rpc, boot := stored(t, 0, nil)
+	_, rpc, boot := stored(t, lab.Binary{}, 0, nil)
 	none := func(events []call.Event) { require.Empty(t, events) }
 	require.NoError(t, rpc.Snapshot(t.Context(), boot, noPause, none))
 	require.ErrorContains(t, rpc.Snapshot(t.Context(), boot-5, noPause, none), "restarted")
 
-	_, rpc, boot = stored(t, 150, func(i int) string { return "c" + strconv.Itoa(i) })
+	_, rpc, boot = stored(t, lab.Binary{}, 150, func(i int) string { return "c" + strconv.Itoa(i) })
 	given := 0
 	err := rpc.Snapshot(t.Context(), boot, func(context.Context, time.Duration) error { return context.Canceled }, func(ev []call.Event) { given += len(ev) })
 	require.ErrorIs(t, err, context.Canceled)

@@ -186,6 +186,7 @@ type Dialog struct {
 	CalleeState   string         `db:"callee_state" json:"callee_state"`
 	ProxyDialogs  pq.StringArray `db:"proxy_dialogs" json:"proxy_dialogs"` // node/h_entry:h_id
 	OpenIncidents int            `db:"open_incidents" json:"open_incidents"`
+	NotSeen       string         `db:"not_seen" json:"not_seen,omitempty"` // call.Touch, "" = all was seen
 	Started       time.Time      `db:"started" json:"started"`
 	Setup         *time.Time     `db:"setup_at" json:"setup,omitempty"`
 	Answered      *time.Time     `db:"answered_at" json:"answered,omitempty"`
@@ -194,7 +195,7 @@ type Dialog struct {
 }
 
 const dialogColumns = `encode(call_key, 'hex') as key, version, node, state, call_id, caller_tag, callee_tag,
-caller_uri, callee_uri, caller_contact, callee_contact, caller_state, callee_state, proxy_dialogs, open_incidents,
+caller_uri, callee_uri, caller_contact, callee_contact, caller_state, callee_state, proxy_dialogs, open_incidents, not_seen,
 started, setup_at, answered_at, ended_at, updated_at`
 
 // ListDialogs returns live calls, newest first.
@@ -270,13 +271,14 @@ type CDR struct {
 	RepairedLeg string     `db:"repaired_leg" json:"repaired_leg"`
 	RepairWhy   string     `db:"repair_why" json:"repair_why"`
 	Attempts    int        `db:"attempts" json:"attempts"`
-	Closed      *time.Time `db:"closed_at" json:"closed,omitempty"` // when it became final
+	NotSeen     string     `db:"not_seen" json:"not_seen,omitempty"` // call.Touch, "" = all was seen
+	Closed      *time.Time `db:"closed_at" json:"closed,omitempty"`  // when it became final
 	Updated     time.Time  `db:"updated_at" json:"updated"`
 }
 
 const cdrColumns = `encode(call_key, 'hex') as key, version, revision, revision_reason, seq, parts, closed_at, caller_addr, callee_addr, state, disposition, node, call_id, caller_tag, callee_tag,
 caller_uri, callee_uri, started, setup_at, answered_at, confirmed_at, ended_at, duration_ms, caller_end, caller_how,
-callee_end, callee_how, released_by, code, cause, overrun_ms, repaired, repaired_leg, repair_why, attempts, updated_at`
+callee_end, callee_how, released_by, code, cause, overrun_ms, repaired, repaired_leg, repair_why, attempts, not_seen, updated_at`
 
 // ListCDRs returns records, newest start first.
 func (s *Store) ListCDRs(ctx context.Context, f Filter) (list []CDR, err error) {

@@ -17,42 +17,57 @@ import (
 // upsertCDRs files a record under the day of its start. Should another writer
 // have filed the call under another start (it saw the call begin later, say),
 // that row is the one: the look-up and the insert are atomic through cdrLock.
-// What this writer has filed itself needs no look-up; $32 and $33 bound the
+// What this writer has filed itself needs no look-up; $35 and $36 bound the
 // days that it goes through. A final record gets its number in the order of
 // hand-over here: under cdrLock, so that numbers are committed in their order.
+//
+// A call may have several lives: two nodes see it and each has a byeguard of its
+// own, or a stray BYE comes when it is long forgotten. Whoever saw it end closes
+// the record, whatever it says of its start; what the others know better stays.
+// A final record is corrected by the life that wrote it alone, or by one that
+// saw more than its end. One that saw nothing but a BYE may have taken the sides
+// for each other: it counts only if no record stands under the mirrored key.
 const upsertCDRs = `
 insert into byeguard.cdrs as t (call_key, started, version, state, disposition, node, call_id,
   caller_tag, callee_tag, caller_uri, callee_uri, setup_at, answered_at, confirmed_at, ended_at, duration_ms,
   caller_end, caller_how, callee_end, callee_how, released_by, code, cause, overrun_ms,
-  repaired, repaired_leg, repair_why, attempts, caller_addr, callee_addr, seq, closed_at)
+  repaired, repaired_leg, repair_why, attempts, caller_addr, callee_addr, not_seen, life, seq, closed_at)
 select i.call_key, case when i.filed then i.started else coalesce((select c.started from byeguard.cdrs c
-    where c.call_key = i.call_key and c.started >= $32::timestamptz and c.started < $33::timestamptz limit 1), i.started) end,
+    where c.call_key = i.call_key and c.started >= $35::timestamptz and c.started < $36::timestamptz limit 1), i.started) end,
   version, state, disposition, node, call_id,
   caller_tag, callee_tag, caller_uri, callee_uri, setup_at, answered_at, confirmed_at, ended_at, duration_ms,
   caller_end, caller_how, callee_end, callee_how, released_by, code, cause, overrun_ms,
-  repaired, repaired_leg, repair_why, attempts, caller_addr, callee_addr,
+  repaired, repaired_leg, repair_why, attempts, caller_addr, callee_addr, not_seen, life,
   case when state = 'final' then nextval('byeguard.cdr_seq') end, case when state = 'final' then now() end
 from unnest($1::bytea[], $2::timestamptz[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],
   $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[],
   $15::timestamptz[], $16::bigint[], $17::timestamptz[], $18::text[], $19::timestamptz[], $20::text[], $21::text[],
-  $22::int[], $23::text[], $24::bigint[], $25::bool[], $26::text[], $27::text[], $28::int[], $29::text[], $30::text[], $31::bool[])
+  $22::int[], $23::text[], $24::bigint[], $25::bool[], $26::text[], $27::text[], $28::int[], $29::text[], $30::text[], $31::text[], $32::timestamptz[],
+  $33::bytea[], $34::bool[])
   as i (call_key, started, version, state, disposition, node, call_id,
   caller_tag, callee_tag, caller_uri, callee_uri, setup_at, answered_at, confirmed_at, ended_at, duration_ms,
   caller_end, caller_how, callee_end, callee_how, released_by, code, cause, overrun_ms,
-  repaired, repaired_leg, repair_why, attempts, caller_addr, callee_addr, filed)
+  repaired, repaired_leg, repair_why, attempts, caller_addr, callee_addr, not_seen, life, mirror, filed)
+where i.mirror is null or not exists (select 1 from byeguard.cdrs c
+    where c.call_key = i.mirror and c.started >= $35::timestamptz and c.started < $36::timestamptz)
 on conflict (call_key, started) do update set
-  version = excluded.version, state = excluded.state, disposition = excluded.disposition,
+  version = excluded.version, state = excluded.state, disposition = case when excluded.disposition = 'partial' then t.disposition else excluded.disposition end,
   caller_tag = excluded.caller_tag, callee_tag = excluded.callee_tag,
-  caller_uri = excluded.caller_uri, callee_uri = excluded.callee_uri,
-  setup_at = excluded.setup_at, answered_at = excluded.answered_at, confirmed_at = excluded.confirmed_at,
-  ended_at = excluded.ended_at, duration_ms = excluded.duration_ms,
+  caller_uri = coalesce(nullif(excluded.caller_uri, ''), t.caller_uri), callee_uri = coalesce(nullif(excluded.callee_uri, ''), t.callee_uri),
+  setup_at = coalesce(excluded.setup_at, t.setup_at), answered_at = coalesce(excluded.answered_at, t.answered_at), confirmed_at = coalesce(excluded.confirmed_at, t.confirmed_at),
+  ended_at = excluded.ended_at, duration_ms = coalesce(excluded.duration_ms, round(extract(epoch from excluded.ended_at - t.answered_at) * 1000)::bigint),
   caller_end = excluded.caller_end, caller_how = excluded.caller_how,
   callee_end = excluded.callee_end, callee_how = excluded.callee_how,
   released_by = excluded.released_by, code = excluded.code, cause = excluded.cause,
   overrun_ms = excluded.overrun_ms, repaired = excluded.repaired, repaired_leg = excluded.repaired_leg,
   repair_why = excluded.repair_why, attempts = excluded.attempts, updated_at = excluded.updated_at,
-  caller_addr = excluded.caller_addr, callee_addr = excluded.callee_addr, seq = excluded.seq, closed_at = excluded.closed_at
-where t.version < excluded.version and (t.state = 'open' or excluded.state = 'final')
+  caller_addr = excluded.caller_addr, callee_addr = excluded.callee_addr, seq = excluded.seq, closed_at = excluded.closed_at,
+  not_seen = excluded.not_seen, life = excluded.life
+where case
+  when t.state = 'open' then t.version < excluded.version or excluded.state = 'final'
+  when excluded.state = 'open' then false
+  when t.life = excluded.life then t.version < excluded.version
+  else t.disposition = 'partial' and excluded.disposition <> 'partial' end
 returning call_key, started`
 
 // lookAround is how much earlier or later than its own start another writer
@@ -70,7 +85,8 @@ func (w *writer) writeCDRs(ctx context.Context, es []*entry) error {
 	cols := w.cdrs.begin(oidBytea, oidTimestamptz, oidInt8, oidText, oidText, oidText, oidText,
 		oidText, oidText, oidText, oidText, oidTimestamptz, oidTimestamptz, oidTimestamptz,
 		oidTimestamptz, oidInt8, oidTimestamptz, oidText, oidTimestamptz, oidText, oidText,
-		oidInt4, oidText, oidInt8, oidBool, oidText, oidText, oidInt4, oidText, oidText, oidBool)
+		oidInt4, oidText, oidInt8, oidBool, oidText, oidText, oidInt4, oidText, oidText, oidText, oidTimestamptz,
+		oidBytea, oidBool)
 	since, until := int64(math.MaxInt64), time.Now().UnixMicro()
 	for _, e := range es {
 		if !e.hasCall {
@@ -97,7 +113,14 @@ func (w *writer) writeCDRs(ctx context.Context, es []*entry) error {
 		outcome(cols[11:], &r)
 		cols[28].text(Escape(r.CallerAddr))
 		cols[29].text(Escape(r.CalleeAddr))
-		cols[30].bool(filed)
+		cols[30].text(e.call.Touched.String())
+		cols[31].micros(started(&e.call))
+		if r.Disposition == billing.DispositionPartial {
+			cols[32].key(call.NewKey(r.CallID, r.CalleeTag, r.CallerTag, call.DialogID{}))
+		} else {
+			cols[32].null()
+		}
+		cols[33].bool(filed)
 	}
 	if w.cdrs.len() == 0 {
 		return nil
@@ -197,16 +220,16 @@ func earliest(c *call.Call) int64 {
 const upsertDialogs = `
 insert into byeguard.dialogs as t (call_key, version, node, state, call_id, caller_tag, callee_tag, caller_uri, callee_uri,
   caller_contact, callee_contact, caller_state, callee_state, proxy_dialogs, open_incidents,
-  started, setup_at, answered_at, ended_at, blob)
+  started, setup_at, answered_at, ended_at, blob, not_seen)
 select call_key, version, node, state, call_id, caller_tag, callee_tag, caller_uri, callee_uri,
   caller_contact, callee_contact, caller_state, callee_state, string_to_array(proxy_dialogs, ' '), open_incidents,
-  started, setup_at, answered_at, ended_at, blob
+  started, setup_at, answered_at, ended_at, blob, not_seen
 from unnest($1::bytea[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
   $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::int[],
-  $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bytea[])
+  $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::timestamptz[], $20::bytea[], $21::text[])
   as i (call_key, version, node, state, call_id, caller_tag, callee_tag, caller_uri, callee_uri,
   caller_contact, callee_contact, caller_state, callee_state, proxy_dialogs, open_incidents,
-  started, setup_at, answered_at, ended_at, blob)
+  started, setup_at, answered_at, ended_at, blob, not_seen)
 on conflict (call_key) do update set
   version = excluded.version, node = excluded.node, state = excluded.state,
   caller_tag = excluded.caller_tag, callee_tag = excluded.callee_tag,
@@ -215,7 +238,7 @@ on conflict (call_key) do update set
   caller_state = excluded.caller_state, callee_state = excluded.callee_state,
   proxy_dialogs = excluded.proxy_dialogs, open_incidents = excluded.open_incidents,
   setup_at = excluded.setup_at, answered_at = excluded.answered_at, ended_at = excluded.ended_at,
-  updated_at = excluded.updated_at, blob = excluded.blob
+  updated_at = excluded.updated_at, blob = excluded.blob, not_seen = excluded.not_seen
 where t.version < excluded.version`
 
 // writeDialogs keeps the shadow of the live calls whose record was accepted:
@@ -223,7 +246,7 @@ where t.version < excluded.version`
 func (w *writer) writeDialogs(ctx context.Context, es []*entry) error {
 	cols := w.dialogs.begin(oidBytea, oidInt8, oidText, oidText, oidText, oidText, oidText, oidText,
 		oidText, oidText, oidText, oidText, oidText, oidText, oidInt4,
-		oidTimestamptz, oidTimestamptz, oidTimestamptz, oidTimestamptz, oidBytea)
+		oidTimestamptz, oidTimestamptz, oidTimestamptz, oidTimestamptz, oidBytea, oidText)
 	for _, e := range es {
 		if !e.hasCall || e.call.State.Final() {
 			continue
@@ -253,6 +276,7 @@ func (w *writer) writeDialogs(ctx context.Context, es []*entry) error {
 		cols[17].micros(c.AnswerAt)
 		cols[18].micros(c.EndAt)
 		cols[19].bytes(w.blob.Bytes())
+		cols[20].text(c.Touched.String())
 	}
 	if w.dialogs.len() == 0 {
 		return nil
@@ -276,16 +300,19 @@ func proxyDialogs(c *call.Call) string {
 }
 
 const deleteDialogs = `
-delete from byeguard.dialogs t using unnest($1::bytea[], $2::bigint[]) as i (call_key, version)
-where t.call_key = any($1) and t.call_key = i.call_key and t.version <= i.version`
+delete from byeguard.dialogs t using unnest($1::bytea[], $2::bigint[], $3::bool[]) as i (call_key, version, closed)
+where t.call_key = any($1) and t.call_key = i.call_key and (t.version <= i.version or i.closed)`
 
-// deleteDialogs removes the shadow of calls that are accounted for.
+// deleteDialogs removes the shadow of calls that are accounted for: also what
+// another life of the call wrote, if this one closed the record.
 func (w *writer) deleteDialogs(ctx context.Context, es []*entry) error {
-	cols := w.ended.begin(oidBytea, oidInt8)
+	cols := w.ended.begin(oidBytea, oidInt8, oidBool)
 	for _, e := range es {
 		if e.hasCall && e.call.State.Final() {
 			cols[0].key(e.key)
 			cols[1].int8(int64(e.call.Version))
+			_, closed := w.accepted[e.key]
+			cols[2].bool(closed)
 		}
 	}
 	if w.ended.len() == 0 {
