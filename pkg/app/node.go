@@ -43,7 +43,7 @@ func (a *App) newNode(cfg *Node) (*node, error) {
 	if n.rpc, err = kamrpc.New(kamrpc.Options{URL: cfg.JSONRPC}); err != nil {
 		return nil, err
 	}
-	if n.events, err = evapi.New(evapi.Options{Addr: cfg.Evapi, Node: cfg.Name, Logger: n.log, Now: a.now, Beat: n.beat.Beat}); err != nil {
+	if n.events, err = evapi.New(evapi.Options{Addr: cfg.Evapi, Node: cfg.Name, Logger: n.log, Now: a.now, Beat: n.beat.Beat, Rest: 5 * time.Millisecond}); err != nil {
 		return nil, err
 	}
 	if cfg.LogFile != "" || cfg.JournalUnit != "" {

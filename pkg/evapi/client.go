@@ -70,18 +70,15 @@ func (c *Client) connection(ctx context.Context, h Handler) error {
 	if err != nil {
 		return fmt.Errorf("%w at %s (is kamailio up, and evapi bound there?): %w", errNoConnection, c.opts.Addr, err)
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)); conn.Close() })
-	defer stop()
-	s := newSession(c, conn, h)
-	err = s.run(ctx)
+	defer conn.close()
+	err = newSession(c, conn, h).run(ctx)
 	c.n.connected.Store(false)
 	return err
 }
 
 // dial connects in a goroutine of its own, because the reader must go on
 // beating while a name is looked up or a host is silent.
-func (c *Client) dial(ctx context.Context) (net.Conn, error) {
+func (c *Client) dial(ctx context.Context) (*socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.DialTimeout)
 	defer cancel()
 	type result struct {
@@ -100,7 +97,10 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 		c.opts.Beat()
 		select {
 		case r := <-done: // DialContext ends with ctx, so this comes
-			return r.conn, r.err
+			if r.err != nil {
+				return nil, r.err
+			}
+			return takeSocket(r.conn)
 		case <-tick.C:
 		}
 	}

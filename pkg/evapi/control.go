@@ -90,7 +90,7 @@ func (s *session) ack() error {
 	if s.unacked == 0 || !s.counted || !s.hello {
 		return nil
 	}
-	s.unacked, s.ackDue = 0, time.Time{}
+	s.unacked = 0
 	var digits [20]byte
 	number := appendInt(digits[:0], s.newest)
 	const head = "byeguard ack "
@@ -105,12 +105,8 @@ func (s *session) ack() error {
 }
 
 func (s *session) flush() error {
-	// The deadline is for the kernel's send buffer: real time, not Options.Now.
-	err := s.conn.SetWriteDeadline(time.Now().Add(s.c.opts.WriteTimeout))
-	if err == nil {
-		_, err = s.conn.Write(s.out)
-	}
-	if err != nil {
+	// The kernel's send buffer goes by real time, not by Options.Now.
+	if err := s.conn.write(s.out, s.c.opts.WriteTimeout); err != nil {
 		what, _, _ := strings.Cut(string(s.out), ",")
 		return fmt.Errorf("%w: %q to %s: %w", ErrWrite, what, s.c.opts.Addr, err)
 	}

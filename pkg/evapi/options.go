@@ -27,6 +27,11 @@ const (
 	// beatEvery bounds how long the reader waits for anything without calling
 	// Beat, so that a watchdog can tell idle from stalled.
 	beatEvery = 100 * time.Millisecond
+	// restBelow is how few frames may have come for the reader to rest. Together
+	// with what comes during a rest they stay well below the proxy's credit.
+	restBelow = 24
+	// busyFor is how long the reader does not rest after more than that.
+	busyFor = 250 * time.Millisecond
 	// sendBuffer is SO_SNDBUF, bytes.
 	sendBuffer = 16 << 10
 	// maxEarly bounds the events kept back until the answer to hello is here.
@@ -44,10 +49,10 @@ type Options struct {
 	AckEvery int // acknowledge at the latest after so many frames, within a read too
 	RcvBuf   int // SO_RCVBUF, bytes; the kernel may grant less
 
-	// AckDelay is how long fewer frames than AckEvery may wait for their
-	// acknowledgement. 0 = acknowledge after every read. Kamailio runs a route
-	// for each acknowledgement, so waiting a little saves it work.
-	AckDelay time.Duration
+	// Rest is how long the reader rests after it has read little, so that it is
+	// woken once for several events; 0 = not at all. It adds as much to the time
+	// in which events are seen.
+	Rest time.Duration
 
 	ReorderEvents int           // reorder window, in events
 	ReorderWait   time.Duration // reorder window, in time
@@ -128,7 +133,7 @@ func (o Options) Validate() error {
 		}
 	}
 	for _, d := range []time.Duration{
-		o.AckDelay, o.ReorderWait, o.DialTimeout, o.HelloTimeout, o.SyncIdle, o.DeadAfter,
+		o.Rest, o.ReorderWait, o.DialTimeout, o.HelloTimeout, o.SyncIdle, o.DeadAfter,
 		o.WriteTimeout, o.BackoffMin, o.BackoffMax,
 	} {
 		if d < 0 {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"time"
 
 	"github.com/byeguard/byeguard/pkg/call"
@@ -14,7 +12,7 @@ import (
 // session is one connection of a Client.
 type session struct {
 	c    *Client
-	conn net.Conn
+	conn *socket
 	h    Handler
 
 	hello    bool         // answered
@@ -28,36 +26,31 @@ type session struct {
 	newest   int64        // newest relay counter read, as printed
 	counted  bool         // newest is set
 	unacked  int          // frames of ours read since the last acknowledgement
-	ackDue   time.Time    // when those are acknowledged at the latest; zero = none wait
-	out      []byte       // a frame to write
-	badUntil time.Time    // no further log line about bad frames before this
-	badCount uint64       // bad frames not logged yet
+	drained  int          // frames read since the reader last waited
+	busy     time.Time    // no rest before this
+	rest     *time.Timer
+	out      []byte    // a frame to write
+	badUntil time.Time // no further log line about bad frames before this
+	badCount uint64    // bad frames not logged yet
 }
 
-func newSession(c *Client, conn net.Conn, h Handler) *session {
+func newSession(c *Client, conn *socket, h Handler) *session {
 	c.framer.Reset()
-	return &session{c: c, conn: conn, h: h}
+	return &session{c: c, conn: conn, h: h, rest: time.NewTimer(time.Hour)}
 }
 
-// run is the reader. Each turn reads what there is, hands it on, acknowledges it
-// and looks at the time; none of it waits for anything but the socket, and that
-// for at most 100 ms.
+// run is the reader. Each turn reads what there is and hands it on; once nothing
+// is left it is acknowledged, and the reader waits or rests. None of it waits for
+// anything but the socket, and that for at most 100 ms.
 func (s *session) run(ctx context.Context) error {
 	o := &s.c.opts
+	defer s.rest.Stop()
 	s.begun = o.Now()
 	if err := s.write("byeguard hello 1 " + o.Reader); err != nil {
 		return err
 	}
-	turn := min(beatEvery, o.SyncIdle/2, o.ReorderWait/2)
 	for {
 		o.Beat()
-		patience := turn
-		if !s.ackDue.IsZero() {
-			patience = min(turn, o.AckDelay)
-		}
-		if err := s.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-			return fmt.Errorf("read from %s: %w", o.Addr, err)
-		}
 		n, rerr := s.c.framer.Fill(s.conn)
 		now := o.Now()
 		if n > 0 {
@@ -70,13 +63,45 @@ func (s *session) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err() // after what was read was handed on
 		}
-		if rerr != nil && !errors.Is(rerr, os.ErrDeadlineExceeded) {
+		if rerr != nil && !errors.Is(rerr, errEmpty) {
 			return s.readError(rerr)
 		}
 		if err := s.watch(now); err != nil {
 			return err
 		}
+		if n > 0 {
+			continue // there may be more
+		}
+		if err := s.ack(); err != nil {
+			return err
+		}
+		if err := s.pause(ctx, now); err != nil {
+			return s.readError(err)
+		}
 	}
+}
+
+// pause lets time pass until there is something to read again. Where little came
+// since the last pause, and that lately, the reader rests a while first, so that
+// it is woken once for several events. It bounds how much of the proxy's credit
+// can be used up unread: who sends fast is read without rests, and for some time
+// after, since bursts come in waves.
+func (s *session) pause(ctx context.Context, now time.Time) error {
+	o := &s.c.opts
+	drained := s.drained
+	s.drained = 0
+	switch {
+	case drained >= restBelow:
+		s.busy = now.Add(busyFor)
+	case drained > 0 && o.Rest > 0 && s.hello && !now.Before(s.busy):
+		s.rest.Reset(o.Rest)
+		select {
+		case <-s.rest.C:
+		case <-ctx.Done():
+		}
+		return nil
+	}
+	return s.conn.wait(min(beatEvery, o.SyncIdle/2, o.ReorderWait/2))
 }
 
 // readError explains an end of the stream: before hello was answered it most
@@ -102,14 +127,10 @@ func (s *session) frames(now time.Time) error {
 	if _, _, err := s.c.framer.Next(); err != nil {
 		return fmt.Errorf("read from %s: %w", s.c.opts.Addr, err)
 	}
-	if s.unacked > 0 && s.c.opts.AckDelay > 0 {
-		if s.ackDue.IsZero() {
-			s.ackDue = now.Add(s.c.opts.AckDelay)
-		}
-		quickAck(s.conn)
-		return nil
+	if s.unacked == 0 { // no answer of ours will carry the kernel's
+		quickAck(s.conn.fd)
 	}
-	return s.ack()
+	return nil
 }
 
 // batch decodes n frames, all of which are in the buffer, and hands them on. An
@@ -143,6 +164,7 @@ func (s *session) slot() *call.Event {
 func (s *session) frame(body []byte, now time.Time) error {
 	n := &s.c.n
 	n.frames.Add(1)
+	s.drained++
 	ev := s.slot()
 	f, err := s.c.decoder.Decode(body, ev)
 	switch {
@@ -255,11 +277,6 @@ func (s *session) watch(now time.Time) error {
 			return fmt.Errorf("%w from %s: does kamailio.cfg include byeguard-routes.cfg?", ErrNotByeguard, o.Addr)
 		}
 		return nil
-	}
-	if !s.ackDue.IsZero() && !now.Before(s.ackDue) {
-		if err := s.ack(); err != nil {
-			return err
-		}
 	}
 	s.c.tracker.Expire(now)
 	s.gaps()

@@ -1,7 +1,6 @@
 package evapi
 
 import (
-	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,14 +25,6 @@ func setBuffers(rcvBuf int) func(network, address string, raw syscall.RawConn) e
 // quickAck makes the kernel acknowledge at once where byeguard itself does not.
 // Kamailio leaves Nagle's algorithm on (evapi sets no TCP_NODELAY): it would
 // hold the next small event back until the kernel's delayed ACK, 40 ms later.
-func quickAck(conn net.Conn) {
-	tcp, ok := conn.(*net.TCPConn)
-	if !ok {
-		return
-	}
-	if raw, err := tcp.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) {
-			_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
-		})
-	}
+func quickAck(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 1)
 }

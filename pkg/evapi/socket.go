@@ -1,0 +1,101 @@
+//go:build unix
+
+package evapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// socket is a connection that the Go runtime's poller knows nothing of. The
+// poller is woken by the kernel for every segment that arrives, whether anybody
+// reads or not, and with it a thread or two that look for work: at some hundred
+// events a second that costs more than all that is done with the events. A
+// socket wakes nobody while the reader rests.
+type socket struct {
+	fd   int
+	poll [1]unix.PollFd
+}
+
+// errEmpty says that there is nothing to read now.
+var errEmpty = errors.New("nothing to read")
+
+// takeSocket takes the connection over; conn is closed.
+func takeSocket(conn net.Conn) (*socket, error) {
+	defer conn.Close()
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil, fmt.Errorf("%T is no TCP connection", conn)
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	s := &socket{fd: -1}
+	if cerr := raw.Control(func(fd uintptr) {
+		s.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+	}); cerr != nil {
+		return nil, cerr
+	}
+	return s, err
+}
+
+// Read returns what there is, or errEmpty. It never waits.
+func (s *socket) Read(b []byte) (int, error) {
+	for {
+		n, _, err := unix.Recvfrom(s.fd, b, unix.MSG_DONTWAIT)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EAGAIN):
+			return 0, errEmpty
+		case err != nil:
+			return 0, err
+		case n == 0 && len(b) > 0:
+			return 0, io.EOF
+		}
+		return n, nil
+	}
+}
+
+// wait returns when there is something to read (an end or an error of the
+// connection, too), or after d.
+func (s *socket) wait(d time.Duration) error { return s.ready(unix.POLLIN, d) }
+
+// write writes all of b, and waits for the peer no longer than d.
+func (s *socket) write(b []byte, d time.Duration) error {
+	until := time.Now().Add(d)
+	for len(b) > 0 {
+		n, err := unix.SendmsgN(s.fd, b, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		switch {
+		case err == nil:
+			b = b[n:]
+		case errors.Is(err, unix.EINTR):
+		case !errors.Is(err, unix.EAGAIN):
+			return err
+		case !time.Now().Before(until):
+			return fmt.Errorf("the peer takes nothing for %v", d)
+		default:
+			if err := s.ready(unix.POLLOUT, time.Until(until)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *socket) ready(events int16, d time.Duration) error {
+	s.poll[0] = unix.PollFd{Fd: int32(s.fd), Events: events}
+	_, err := unix.Poll(s.poll[:], int(max(d.Milliseconds(), 1)))
+	if errors.Is(err, unix.EINTR) {
+		return nil // whoever waits looks again
+	}
+	return err
+}
+
+func (s *socket) close() { _ = unix.Close(s.fd) }
