@@ -17,6 +17,12 @@ BENCH     ?= .
 FUZZTIME  ?= 10s
 CALLS     ?= 200
 DEMOFLAGS ?=
+# The chaos suite. Without SEED it is drawn from the clock, and printed.
+DURATION  ?= 20m
+SEED      ?=
+RATE      ?= 100
+FAULTS    ?= all
+CHAOSFLAGS ?=
 
 CACHE     := $(CURDIR)/.cache
 TRIXIE    := $(CACHE)/trixie
@@ -92,6 +98,13 @@ demo: build ## Show a stock Kamailio losing BYEs and byeguard repairing them (CA
 	@.ci/packages $(DEMO_PACKAGES)
 	@$(GO) build -trimpath -o bin/byeguard-demo ./cmd/byeguard-demo
 	@bin/byeguard-demo --calls $(CALLS) $(DEMOFLAGS)
+
+.PHONY: chaos
+chaos: build ## Run byeguard under faults and judge it (DURATION=20m SEED=1 FAULTS=kill,evapi-cut RATE=100)
+	@.ci/packages $(DEMO_PACKAGES)
+	@$(GO) build -trimpath -o bin/byeguard-chaos ./cmd/byeguard-chaos
+	@bin/byeguard-chaos --duration $(DURATION) --rate $(RATE) --faults $(FAULTS) \
+		$(if $(SEED),--seed $(SEED)) $(CHAOSFLAGS)
 
 .PHONY: lint
 lint: lint-go lint-files ## Check form: gofmt, vet, golangci-lint, go.mod, scripts, compose file, links

@@ -10,7 +10,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/lib/pq"
 
-	"github.com/byeguard/byeguard/cmd/byeguard-demo/internal/judge"
+	"github.com/byeguard/byeguard/pkg/lab/judge"
 	"github.com/byeguard/byeguard/pkg/store"
 )
 

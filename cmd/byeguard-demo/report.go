@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/byeguard/byeguard/cmd/byeguard-demo/internal/judge"
+	"github.com/byeguard/byeguard/pkg/lab/judge"
 )
 
 // title says what is going to happen.

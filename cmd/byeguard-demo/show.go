@@ -11,8 +11,8 @@ import (
 	"github.com/jmoiron/sqlx"
 	_ "github.com/lib/pq" // the driver
 
-	"github.com/byeguard/byeguard/cmd/byeguard-demo/internal/judge"
 	"github.com/byeguard/byeguard/pkg/lab"
+	"github.com/byeguard/byeguard/pkg/lab/judge"
 )
 
 // errLeftover says that something of the demo could not be removed.

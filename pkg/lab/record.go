@@ -63,6 +63,8 @@ type Violation struct {
 	At     time.Time
 	CallID string
 	Method string
+	CSeq   uint32 // of the message
+	Last   uint32 // the highest CSeq from the peer before it
 	From   string // host:port
 	Detail string
 }

@@ -189,7 +189,7 @@ func (c *Call) offer(m *Message, opts RequestOptions) (*socket, error) {
 
 // openAnother opens one more socket of the agent, beside s.
 func (ua *UA) openAnother(s *socket) (*socket, error) {
-	n, err := openSocket(ua.opts.Transport, netip.AddrPortFrom(s.addr.Addr(), 0).String(), ua.handle)
+	n, err := openSocket(ua.opts.Transport, netip.AddrPortFrom(s.addr.Addr(), 0).String(), ua.opts.Network, ua.handle)
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +242,7 @@ func (c *Call) Forge(ctx context.Context, opts RequestOptions) (Reply, error) {
 	opts.spoil(m)
 	m.addLines(opts.Headers)
 	replies := make(chan Reply, 1)
-	s, err := openSocket("udp", net.JoinHostPort(c.sock.addr.Addr().String(), "0"), func(_ *socket, _ flow, r *Message, at time.Time) {
+	s, err := openSocket("udp", net.JoinHostPort(c.sock.addr.Addr().String(), "0"), nil, func(_ *socket, _ flow, r *Message, at time.Time) {
 		if r.Code >= 200 {
 			select {
 			case replies <- Reply{Code: r.Code, Phrase: r.Phrase, At: at, Message: r}:

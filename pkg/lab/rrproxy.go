@@ -58,7 +58,7 @@ func StartRRProxy(opts RRProxyOptions) (*RRProxy, error) {
 	}
 	p.mu.Lock() // a message may come before we are ready
 	defer p.mu.Unlock()
-	sock, err := openSocket("udp", opts.Addr, p.handle)
+	sock, err := openSocket("udp", opts.Addr, nil, p.handle)
 	if err != nil {
 		return nil, err
 	}

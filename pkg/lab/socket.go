@@ -21,6 +21,7 @@ type socket struct {
 	udp    *net.UDPConn
 	tcp    net.Listener
 	handle func(s *socket, from flow, m *Message, at time.Time)
+	net    *Network // nil = a good one
 
 	mu     sync.Mutex
 	conns  map[netip.AddrPort]*net.TCPConn
@@ -43,6 +44,14 @@ func (f flow) send(raw []byte) error {
 		_, err := f.conn.Write(raw)
 		return err
 	}
+	delay, lost := f.sock.net.wait()
+	if lost {
+		return nil
+	}
+	if delay > 0 { // raw is never written again once it was sent
+		time.AfterFunc(delay, func() { _, _ = f.sock.udp.WriteToUDPAddrPort(raw, f.addr) })
+		return nil
+	}
 	_, err := f.sock.udp.WriteToUDPAddrPort(raw, f.addr)
 	return err
 }
@@ -51,9 +60,9 @@ func (f flow) send(raw []byte) error {
 const readBuffer = 8 << 20
 
 // openSocket listens at addr ("127.0.0.1:0") and hands each message to handle,
-// by UDP from one goroutine.
-func openSocket(transport, addr string, handle func(*socket, flow, *Message, time.Time)) (*socket, error) {
-	s := &socket{handle: handle, conns: make(map[netip.AddrPort]*net.TCPConn)}
+// by UDP from one goroutine (delayed ones from others). network may be nil.
+func openSocket(transport, addr string, network *Network, handle func(*socket, flow, *Message, time.Time)) (*socket, error) {
+	s := &socket{handle: handle, net: network, conns: make(map[netip.AddrPort]*net.TCPConn)}
 	switch transport {
 	case "udp":
 		a, err := net.ResolveUDPAddr("udp", addr)
@@ -151,8 +160,20 @@ func (s *socket) readUDP() {
 		}
 		if m, err := ParseMessage(buf[:n]); err == nil { // keep-alives and rubbish end here
 			from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
-			s.handle(s, flow{sock: s, addr: from}, m, at)
+			s.arrive(flow{sock: s, addr: from}, m, at)
 		}
+	}
+}
+
+// arrive hands on a datagram that the network lets through.
+func (s *socket) arrive(from flow, m *Message, at time.Time) {
+	delay, lost := s.net.wait()
+	switch {
+	case lost:
+	case delay > 0:
+		time.AfterFunc(delay, func() { s.handle(s, from, m, time.Now()) })
+	default:
+		s.handle(s, from, m, at)
 	}
 }
 

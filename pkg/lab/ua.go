@@ -39,7 +39,7 @@ func NewUA(opts UAOptions) (*UA, error) {
 	}
 	ua.mu.Lock() // a message may come before we are ready
 	defer ua.mu.Unlock()
-	if ua.main, err = openSocket(opts.Transport, opts.Addr, ua.handle); err != nil {
+	if ua.main, err = openSocket(opts.Transport, opts.Addr, opts.Network, ua.handle); err != nil {
 		return nil, err
 	}
 	ua.socks = []*socket{ua.main}
@@ -154,12 +154,17 @@ func (ua *UA) Violations() []Violation {
 
 // Forget drops the calls that are over, so that a long run needs no more and
 // more memory.
-func (ua *UA) Forget() {
+func (ua *UA) Forget() { ua.ForgetEnded(time.Now()) }
+
+// ForgetEnded drops the calls that were over at that time. Whatever comes for
+// them later is for an unknown dialog.
+func (ua *UA) ForgetEnded(before time.Time) {
 	ua.mu.Lock()
 	defer ua.mu.Unlock()
 	kept := ua.order[:0]
 	for _, c := range ua.order {
-		if c.rec.State != StateEnded && c.rec.State != StateFailed {
+		over := c.rec.State == StateEnded || c.rec.State == StateFailed
+		if !over || c.rec.Ended.After(before) {
 			kept = append(kept, c)
 			continue
 		}
@@ -228,15 +233,16 @@ func (ua *UA) handle(s *socket, from flow, m *Message, at time.Time) {
 
 // violate notes a breach, with the call if there is one.
 func (ua *UA) violate(c *Call, kind string, from flow, m *Message, at time.Time, detail string) {
-	method := m.Method
-	if method == "" {
-		_, method = m.CSeq()
+	cseq, method := m.CSeq()
+	if m.Method != "" {
+		method = m.Method
 	}
-	v := Violation{Kind: kind, At: at, CallID: m.CallID(), Method: method, From: from.String(), Detail: detail}
+	v := Violation{Kind: kind, At: at, CallID: m.CallID(), Method: method, CSeq: cseq, From: from.String(), Detail: detail}
 	if c == nil {
 		ua.violations = append(ua.violations, v)
 		return
 	}
+	v.Last = c.rec.RemoteCSeq
 	c.rec.Violations = append(c.rec.Violations, v)
 	c.changed()
 }

@@ -28,6 +28,8 @@ type UAOptions struct {
 	// or call the agent.
 	Answer   Answer
 	OnInvite func(invite *Message) Answer
+	// Network loses and delays its datagrams; nil = a good one.
+	Network *Network
 	// Bye is what it does with BYEs, unless a call has a policy of its own.
 	Bye ByePolicy
 }

@@ -19,8 +19,10 @@ type Evidence struct {
 
 // Call is one call as both of its ends know it.
 type Call struct {
-	ID             string
-	Stay           bool // it was to stay up; else Kamailio was told to end it
+	ID   string
+	Stay bool // it was to stay up; else Kamailio was told to end it
+	// Ordered is when somebody first told Kamailio to end it; zero = nobody did.
+	Ordered        time.Time
 	Caller, Callee End
 	// Proof is what a staying call's callee answered to the caller's re-INVITE
 	// at the end of the run, 0 = nothing.
@@ -32,11 +34,19 @@ type End struct {
 	Up              bool
 	Answered, Ended time.Time
 	Byes            []Bye // received, in order
+	// SentBye is when it sent a BYE itself; zero = it did not.
+	SentBye time.Time
+	// Upset are requests of the other end that this one refused with 500, for
+	// somebody had used up their CSeq in the other's name, as text.
+	Upset []string
 }
 
 // Bye is one BYE that an agent received, retransmissions counted once.
 type Bye struct {
 	At time.Time
+	// Ended says that the agent ended its call because of it: it was right, and
+	// the call was up.
+	Ended bool
 	// Ahead is how far its CSeq is above the last one that the other end, in
 	// whose name it comes, has used itself.
 	Ahead int64

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/byeguard/byeguard/cmd/byeguard-demo/internal/judge"
+	"github.com/byeguard/byeguard/pkg/lab/judge"
 )
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
