@@ -47,6 +47,10 @@ func explain(e *store.Event) (label, note string) {
 		return "", sip(e.Node) + " does not hold the call any more, asked twice; how it ended was not seen"
 	case call.KindRestarted:
 		return "", sip(e.Node) + " was restarted and has forgotten the call"
+	case call.KindDeferred:
+		return "", fmt.Sprintf("byeguard keeps the BYE to the %s back: %s", e.Dst, sip(e.Detail.Phrase))
+	case call.KindWithdrawn:
+		return "", fmt.Sprintf("byeguard takes the BYE to the %s back and looks anew: %s", e.Dst, sip(e.Detail.Phrase))
 	case call.KindTick, call.KindUnknown:
 	}
 	return ownNote(e)

@@ -40,6 +40,9 @@ var incidentKinds = map[call.IncidentKind]string{
 	call.IncidentHidden:      "proxy hides topology: only observed",
 	call.IncidentRestarted:   "proxy was restarted",
 	call.IncidentMissed:      "events were not seen",
+	call.IncidentMassAction:  "too many BYEs on inference",
+	call.IncidentClock:       "clocks differ",
+	call.IncidentWrongNode:   "JSON-RPC of another proxy",
 }
 
 func kindWords(kind string) string { return say(incidentKinds, kind) }

@@ -45,6 +45,9 @@ Exit status: 0 done, 1 failed, 2 the command line is wrong.`,
 	open := func(ctx context.Context) (*store.Store, error) { return openReader(ctx, root) }
 	root.AddCommand(
 		newServeCommand(),
+		newStatusCommand(),
+		newPauseCommand(),
+		newResumeCommand(),
 		newMigrateCommand(func(context.Context) (store.Options, error) { return databaseOptions(root) }),
 		newDialogsCommand(open),
 		newCallsCommand(open),
@@ -82,7 +85,8 @@ func isConfigFlag(name string) bool {
 	switch name {
 	case "database-url", "data-dir", "log-level", "log-format", "mode", "grace", "cseq-step",
 		"stuck-after", "bye-rate", "http", "auto-migrate",
-		"probe-rate", "probe-again", "probe-slow", "max-age", "zombie-after", "zombie":
+		"probe-rate", "probe-again", "probe-slow", "max-age", "zombie-after", "zombie",
+		"mass-action-rate", "mass-action-share", "clock-skew":
 		return true
 	}
 	return false

@@ -51,6 +51,9 @@ the proxy. Without a database_url a private PostgreSQL cluster is started in
 	f.Duration("max-age", 0, "from when on a call that is up is odd (default 24h; 0: never)")
 	f.Duration("zombie-after", 0, "from when on a leg that answers no OPTIONS is an incident (default 1h)")
 	f.String("zombie", "", "report zombies, or end those of which one end is gone: report or end (default report)")
+	f.Float64("mass-action-rate", 0, "BYEs a second and node that may rest on inference before they are stopped (default 5)")
+	f.Float64("mass-action-share", 0, "the same within a minute, as a share of live calls (default 0.01)")
+	f.Duration("clock-skew", 0, "how far clocks may differ before an incident (default 2s)")
 	f.String("http", "", "address of /healthz and /readyz (default 127.0.0.1:9430; empty: none)")
 	f.Bool("auto-migrate", true, "bring the database schema up to date at start")
 	f.Bool("no-watchdog", false, "run without the watching parent process")
@@ -67,6 +70,7 @@ func serve(ctx context.Context, cfg *app.Config, beats *watchdog.Beats) error {
 	if err != nil {
 		return err
 	}
+	a.Version = version
 	return a.Run(ctx)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/byeguard/byeguard/pkg/call"
 	"github.com/byeguard/byeguard/pkg/compensate"
+	"github.com/byeguard/byeguard/pkg/control"
 	"github.com/byeguard/byeguard/pkg/guard"
 	"github.com/byeguard/byeguard/pkg/indialog"
 	"github.com/byeguard/byeguard/pkg/kamrpc"
@@ -20,15 +21,22 @@ import (
 
 // App is the daemon.
 type App struct {
+	// Version is what `byeguard status` shows; set it before Run.
+	Version string
+
 	cfg   Config
 	log   logrus.FieldLogger
 	beats *watchdog.Beats
 	began time.Time
 
+	instance string // the name of this byeguard, kept in data_dir
+
 	parts *stack
 	store *store.Store
 	guard *guard.Guard
 	send  *compensate.Sender
+	board *control.Board
+	desk  *desk
 	nodes []*node
 
 	mu       sync.Mutex
@@ -86,15 +94,25 @@ func (a *App) Run(ctx context.Context) error {
 // start brings the parts up from the back to the front: nothing is read before
 // what it leads to can be carried out and written down.
 func (a *App) start(ctx context.Context) error {
+	id, release, err := openInstance(a.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	a.instance = id
+	a.parts.onStop("data_dir", time.Second, func(context.Context) error { release(); return nil })
 	if err := a.startStore(ctx); err != nil {
 		return err
 	}
 	if err := a.makeNodes(); err != nil {
 		return err
 	}
+	if err := a.openDesk(ctx); err != nil {
+		return err
+	}
 	if err := a.startGuard(ctx); err != nil {
 		return err
 	}
+	a.startDesk()
 	if err := a.startHTTP(ctx); err != nil {
 		return err
 	}
@@ -124,7 +142,7 @@ func (a *App) startGuard(ctx context.Context) error {
 	}
 	var err error
 	a.send, err = compensate.New(compensate.Options{
-		Nodes: callers, Mode: compensate.Mode(a.cfg.Mode), Rate: a.cfg.ByeRate, Burst: int(max(a.cfg.ByeRate, 1)),
+		Nodes: callers, Gate: a.board, Mode: compensate.Mode(a.cfg.Mode), Rate: a.cfg.ByeRate, Burst: int(max(a.cfg.ByeRate, 1)),
 		ProbeRate: a.cfg.ProbeRate,
 		Clock:     a.now, Log: a.log, Results: func(_ call.Key, ev call.Event) { a.guard.Result(ev) },
 	})
@@ -164,10 +182,14 @@ func (a *App) restore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("take over calls: %w", err)
 	}
+	if err := a.store.WithdrawOrphans(ctx, names); err != nil {
+		return err
+	}
+	// Not sent as they stand: they may be an hour old. The calls' facts decide.
 	commands := 0
 	err = a.store.PendingCommands(ctx, names, func(c call.Command) error {
 		commands++
-		a.send.Send(c)
+		a.guard.Result(withdrawn(&c, a.now(), "byeguard was started anew"))
 		return nil
 	})
 	if err != nil {
@@ -177,6 +199,14 @@ func (a *App) restore(ctx context.Context) error {
 		a.log.Infof("took over %d calls and %d commands in %v", calls, commands, time.Since(began).Round(time.Millisecond))
 	}
 	return nil
+}
+
+// withdrawn is the event that takes a command back.
+func withdrawn(c *call.Command, now time.Time, why string) call.Event {
+	return call.Event{
+		Kind: call.KindWithdrawn, Node: c.Node, Seen: now.UnixMicro(), CallID: c.CallID, FromTag: c.FromTag, ToTag: c.ToTag,
+		Leg: c.Leg, CommandID: c.ID, CSeq: c.CSeq, Reason: why,
+	}
 }
 
 var _ compensate.Caller = (*kamrpc.Client)(nil)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/byeguard/byeguard/pkg/call"
 	"github.com/byeguard/byeguard/pkg/compensate"
+	"github.com/byeguard/byeguard/pkg/control"
 )
 
 // Config is byeguard's configuration. The keys are documented in
@@ -26,14 +27,17 @@ type Config struct {
 	Grace       time.Duration `koanf:"grace"`
 	CSeqStep    uint32        `koanf:"cseq_step"`
 	StuckAfter  time.Duration `koanf:"stuck_after"`
-	ByeRate     float64       `koanf:"bye_rate"`     // BYEs a second and node
-	ProbeRate   float64       `koanf:"probe_rate"`   // OPTIONS a second and node, 0 = none
-	ProbeAgain  time.Duration `koanf:"probe_again"`  // between the two 481 that close a leg
-	ProbeSlow   time.Duration `koanf:"probe_slow"`   // between OPTIONS on which no BYE hangs
-	MaxAge      time.Duration `koanf:"max_age"`      // 0 = no call is too old
-	ZombieAfter time.Duration `koanf:"zombie_after"` // how long a leg may answer nothing
-	Zombie      string        `koanf:"zombie"`       // "report" or "end"
-	HTTP        string        `koanf:"http"`         // "" = no HTTP
+	ByeRate     float64       `koanf:"bye_rate"`          // BYEs a second and node
+	ProbeRate   float64       `koanf:"probe_rate"`        // OPTIONS a second and node, 0 = none
+	ProbeAgain  time.Duration `koanf:"probe_again"`       // between the two 481 that close a leg
+	ProbeSlow   time.Duration `koanf:"probe_slow"`        // between OPTIONS on which no BYE hangs
+	MaxAge      time.Duration `koanf:"max_age"`           // 0 = no call is too old
+	ZombieAfter time.Duration `koanf:"zombie_after"`      // how long a leg may answer nothing
+	Zombie      string        `koanf:"zombie"`            // "report" or "end"
+	MassRate    float64       `koanf:"mass_action_rate"`  // BYEs on inference a second and node
+	MassShare   float64       `koanf:"mass_action_share"` // the same within a minute, as a share of live calls
+	ClockSkew   time.Duration `koanf:"clock_skew"`        // above it, an incident
+	HTTP        string        `koanf:"http"`              // "" = no HTTP
 	LogLevel    string        `koanf:"log_level"`
 	LogFormat   string        `koanf:"log_format"` // "text" or "json"
 }
@@ -61,6 +65,7 @@ func DefaultConfig() Config {
 		Grace: p.Grace, CSeqStep: p.CSeqStep, StuckAfter: p.Stuck, ByeRate: compensate.DefaultRate,
 		ProbeRate: compensate.DefaultProbeRate, ProbeAgain: p.ProbeAgain, ProbeSlow: p.ProbeSlow,
 		MaxAge: p.MaxAge, ZombieAfter: p.ZombieAfter, Zombie: ZombieReport,
+		MassRate: control.DefaultRate, MassShare: control.DefaultShare, ClockSkew: 2 * time.Second,
 		HTTP: "127.0.0.1:9430", LogLevel: "info", LogFormat: "text",
 	}
 }
@@ -124,6 +129,15 @@ func (c *Config) Validate() error {
 	if c.Zombie != ZombieReport && c.Zombie != ZombieEnd {
 		bad("zombie: %q; use report or end", c.Zombie)
 	}
+	if c.MassRate <= 0 {
+		bad("mass_action_rate: %v; use a number above 0", c.MassRate)
+	}
+	if c.MassShare <= 0 || c.MassShare > 1 {
+		bad("mass_action_share: %v; use a share of live calls above 0 and up to 1, as 0.01", c.MassShare)
+	}
+	if c.ClockSkew < 100*time.Millisecond {
+		bad("clock_skew: %v; use 100ms or more", c.ClockSkew)
+	}
 	if c.HTTP != "" {
 		if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
 			bad("http: %q; use host:port, as 127.0.0.1:9430, or nothing", c.HTTP)
@@ -135,8 +149,8 @@ func (c *Config) Validate() error {
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		bad("log_format: %q; use text or json", c.LogFormat)
 	}
-	if c.DatabaseURL == "" && c.DataDir == "" {
-		bad("data_dir: empty; without database_url the private PostgreSQL needs a directory")
+	if c.DataDir == "" {
+		bad("data_dir: empty; byeguard needs a directory of its own to write to")
 	}
 	return errors.Join(errs...)
 }

@@ -20,9 +20,11 @@ type health struct {
 }
 
 type nodeHealth struct {
-	Name   string `json:"name"`
-	Ready  bool   `json:"ready"`
-	Reason string `json:"reason,omitempty"`
+	Name    string `json:"name"`
+	Ready   bool   `json:"ready"`
+	Reason  string `json:"reason,omitempty"`
+	Role    string `json:"role"`    // "active" or "standby"
+	Sending string `json:"sending"` // "yes", or why not
 }
 
 // startHTTP serves /healthz (the process lives) and /readyz (it can do its
@@ -42,6 +44,7 @@ func (a *App) startHTTP(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", a.serveReady)
+	mux.HandleFunc("GET /status", a.serveStatus)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
 	a.parts.run("http", 3*time.Second, func(ctx context.Context) error {
 		stop := context.AfterFunc(ctx, func() {
@@ -73,9 +76,12 @@ func (a *App) health() health {
 		h.Ready = false
 		h.Database = fmt.Sprintf("PostgreSQL takes no writes; %d calls wait to be written", s.WaitingCalls)
 	}
+	if err := a.desk.reached(); err != nil && h.Database == "ok" {
+		h.Ready, h.Database = false, "PostgreSQL does not answer: "+err.Error()
+	}
 	for _, n := range a.nodes {
 		ok, why := n.status()
-		h.Nodes = append(h.Nodes, nodeHealth{Name: n.cfg.Name, Ready: ok, Reason: why})
+		h.Nodes = append(h.Nodes, nodeHealth{Name: n.cfg.Name, Ready: ok, Reason: why, Role: a.role(n.cfg.Name), Sending: a.sending(n.cfg.Name)})
 		h.Ready = h.Ready && ok
 	}
 	return h

@@ -27,6 +27,7 @@ type site struct {
 	kam    *lab.Kamailio
 	app    *app.App
 	db     string
+	dir    string // data_dir, kept over restarts
 	sql    *sqlx.DB
 	caller *lab.UA
 	callee *lab.UA
@@ -74,6 +75,10 @@ func (s *site) guard(change func(*app.Config)) {
 	cfg := app.DefaultConfig()
 	cfg.DatabaseURL = s.db
 	cfg.HTTP = ""
+	if s.dir == "" {
+		s.dir = s.t.TempDir()
+	}
+	cfg.DataDir = s.dir
 	cfg.LogLevel = "debug"
 	cfg.Nodes = []app.Node{{Name: "lab", Evapi: s.kam.EvapiAddr, JSONRPC: s.kam.RPCURL}}
 	if change != nil {

@@ -82,7 +82,7 @@ func FromCall(c *call.Call) (cdr CDR, ok bool) {
 		CalleeEnd: at(callee.EndAt), CalleeHow: callee.Status(),
 		Released: c.Released, Code: c.Code, Cause: c.Cause,
 		Repaired: c.Repaired != call.ReasonNone, RepairWhy: c.Repaired,
-		Attempts: caller.Attempt + callee.Attempt,
+		Attempts: caller.Sent() + callee.Sent(),
 	}
 	cdr.Started = at(c.StartedAt())
 	if c.State.Final() {

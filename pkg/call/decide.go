@@ -74,6 +74,9 @@ func (c *Call) owe(s Side, ev *Event, p *Policy, out []Effect) []Effect {
 		return out
 	}
 	if l.InFlight != 0 {
+		if l.Deferred != ReasonNone {
+			return out // whoever holds it back withdraws it one day
+		}
 		// Whoever carries out commands always reports. This bound only keeps a
 		// lost report from holding the leg for ever.
 		due := l.InFlight + 2*us(p.NoReply)
@@ -164,7 +167,7 @@ func (c *Call) oweAgain(s Side, last *Bye, ev *Event, p *Policy, out []Effect) [
 	if last.Ours && needsCredentials(last.Code) {
 		return c.giveUp(s, ReasonAuthRequired, now, out)
 	}
-	if l.Fails > len(p.Retry) || l.Attempt > len(p.Retry)+1 {
+	if l.Fails > len(p.Retry) || l.Sent() > len(p.Retry)+1 {
 		return c.giveUp(s, ReasonExhausted, now, out)
 	}
 	if due := l.FailSeen + us(p.Retry[l.Fails-1]); now < due {

@@ -94,6 +94,13 @@ const (
 	IncidentHidden    IncidentKind = "topology_hidden" // the proxy hides topology: its calls are only observed
 )
 
+// Kinds of incidents of a node that concern byeguard's own work.
+const (
+	IncidentMassAction IncidentKind = "mass_action" // too many BYEs rested on inference: they are stopped until a person has looked
+	IncidentClock      IncidentKind = "clock_skew"  // clocks differ by more than they should
+	IncidentWrongNode  IncidentKind = "wrong_node"  // JSON-RPC is answered by another Kamailio than the one that sends events
+)
+
 // NodeIncident returns an incident of a node. A node has at most one open
 // incident of a kind.
 func NodeIncident(node string, kind IncidentKind, detail string) Incident {

@@ -30,6 +30,8 @@ const (
 	KindVanished  // two looks that agree did not find the dialog
 	KindRestarted // the proxy was restarted: it has forgotten the dialog
 	KindProbed    // outcome of EffectProbe: Leg, Code (408 = no answer, 0 = not sent), RURI = the target that was asked
+	KindDeferred  // a command of byeguard waits: it may not be sent now
+	KindWithdrawn // that command will not be sent: it is decided anew
 )
 
 var kindNames = [...]string{
@@ -38,7 +40,8 @@ var kindNames = [...]string{
 	KindByeOut: "bye_out", KindByeReply: "bye_reply", KindEnd: "end", KindFail: "fail",
 	KindLost: "lost", KindTick: "tick", KindAsked: "asked", KindResult: "result",
 	KindListed: "listed", KindVanished: "vanished", KindRestarted: "restarted",
-	KindProbed: "probed",
+	KindProbed:   "probed",
+	KindDeferred: "deferred", KindWithdrawn: "withdrawn",
 }
 
 // String returns the name used on the wire, in the database and in logs.
@@ -156,12 +159,12 @@ type Event struct {
 	NextHop     string // $du of a request that the proxy built or forwards
 	Contact     string // Contact header body of the message
 	RecordRoute string // all Record-Route headers of the message, comma-joined
-	CommandID   string // KindByeOut, KindResult, KindProbed: which command of byeguard; "" = not ours
+	CommandID   string // KindByeOut, KindResult, KindProbed, KindDeferred, KindWithdrawn: which command of byeguard; "" = not ours
 
 	State int   // KindEnd, KindFail, KindListed: $dlg(state)
 	Setup int64 // when the INVITE came in, Unix µs; 0 = not told
 	Held  Held  // KindAsked
-	Leg   Side  // KindResult, KindProbed: the leg that the request was for
+	Leg   Side  // KindResult, KindProbed, KindDeferred, KindWithdrawn: the leg that the request was for
 
 	Answer int64 // KindListed: when the call was answered, in whole seconds of Unix time as µs; 0 = not told
 	Since  int64 // KindVanished: Seen of when the first look began; what the proxy told later wins

@@ -38,6 +38,8 @@ func (c *Call) learn(ev *Event) {
 		c.learnRestarted(ev)
 	case KindProbed:
 		c.learnProbed(ev)
+	case KindDeferred, KindWithdrawn:
+		c.learnDeferral(ev)
 	case KindUnknown, KindTick: // nothing new
 	}
 	if c.Probing != nil {

@@ -30,7 +30,13 @@ func (c *Call) learnBye(ev *Event) {
 		}
 	case KindByeOut:
 		b.OutAt, b.OutSeen = earliest(b.OutAt, ev.At), earliest(b.OutSeen, ev.Seen)
-		b.Ours = b.Ours || ev.CommandID != ""
+		if ev.CommandID != "" {
+			b.Ours = true
+			// It may be another byeguard's, for which this one stands by: names of
+			// commands are not given out twice.
+			to.Built = max(to.Built, c.attemptOf(ev.CommandID, from.Other()))
+			to.Attempt = max(to.Attempt, to.Built)
+		}
 		b.Target = ev.RURI
 		if !ev.Dialog.IsZero() {
 			b.Dialog = ProxyDialog{Node: ev.Node, Boot: ev.Boot, Dialog: ev.Dialog}
@@ -90,7 +96,7 @@ func (c *Call) learnResult(ev *Event) {
 		return
 	}
 	l := c.Leg(ev.Leg)
-	l.InFlight, c.changed = 0, true
+	l.InFlight, l.Deferred, c.changed = 0, ReasonNone, true
 	b := l.bye(ev.CSeq)
 	if b == nil {
 		return

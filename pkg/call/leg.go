@@ -49,6 +49,11 @@ type Leg struct {
 	InFlight int64  `cbor:"19,keyasint,omitempty"` // Seen of the command under way, 0 = none
 	Why      Reason `cbor:"20,keyasint,omitempty"` // reason of the first command
 	Probed   bool   `cbor:"26,keyasint,omitempty"` // LegGone, and only OPTIONS say so
+
+	Deferred  Reason `cbor:"40,keyasint,omitempty"` // the command under way waits to be allowed: its reason; "" = it does not wait
+	Last      Reason `cbor:"41,keyasint,omitempty"` // reason of the last command
+	Built     int    `cbor:"43,keyasint,omitempty"` // highest attempt that the proxy was seen to build
+	Withdrawn int    `cbor:"42,keyasint,omitempty"` // commands that were decided and never sent; Attempt counts them too
 }
 
 // Closed says that nothing more is owed to the leg.
@@ -61,6 +66,9 @@ func (l *Leg) Status() LegState {
 	}
 	return l.State
 }
+
+// Sent is the number of BYEs that byeguard had sent to the leg.
+func (l *Leg) Sent() int { return l.Attempt - l.Withdrawn }
 
 // maxByes bounds the BYE records of a leg: a hostile end point may send BYEs
 // with ever new CSeq numbers, and the oldest of them prove nothing more.

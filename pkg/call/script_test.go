@@ -237,7 +237,10 @@ func (s *player) passUntil(seen int64) {
 
 func (s *player) step(ev *call.Event) {
 	for _, c := range s.calls {
-		if ev.Kind == call.KindResult || ev.Kind == call.KindAsked || ev.Kind == call.KindProbed || c.Matches(ev) {
+		if ev.CommandID == "" && (ev.Kind == call.KindDeferred || ev.Kind == call.KindWithdrawn) {
+			ev.CommandID = c.CommandID(ev.Leg) // the newest
+		}
+		if ev.Kind == call.KindResult || ev.Kind == call.KindAsked || ev.Kind == call.KindProbed || ev.Kind == call.KindDeferred || ev.Kind == call.KindWithdrawn || c.Matches(ev) {
 			s.stepCall(c, ev)
 			return
 		}

@@ -1,6 +1,9 @@
 package call
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // send owes the leg a BYE now.
 func (c *Call) send(s Side, why Reason, ev *Event, p *Policy, out []Effect) []Effect {
@@ -25,13 +28,13 @@ func (c *Call) send(s Side, why Reason, ev *Event, p *Policy, out []Effect) []Ef
 	}
 	o.CSeq += min(p.CSeqStep, maxCSeq-o.CSeq)
 	l.Attempt++
-	l.InFlight = ev.Seen
+	l.InFlight, l.Last, l.Deferred = ev.Seen, why, ReasonNone
 	if l.Why == ReasonNone {
 		l.Why = why
 	}
 	c.changed = true
 	cmd := c.command(s, MethodBye)
-	cmd.ID = c.Key.String() + "-" + s.String() + "-" + strconv.Itoa(l.Attempt)
+	cmd.ID = c.CommandID(s)
 	cmd.Attempt, cmd.Reason, cmd.CSeq = l.Attempt, why, o.CSeq
 	return append(out, Effect{Kind: EffectBye, Reason: why, Command: cmd})
 }
@@ -40,7 +43,7 @@ func (c *Call) send(s Side, why Reason, ev *Event, p *Policy, out []Effect) []Ef
 func (c *Call) command(s Side, method string) Command {
 	l, o := c.Leg(s), c.Leg(s.Other())
 	cmd := Command{
-		Key: c.Key, Node: c.sendsTo(s), Leg: s, Method: method, CallID: c.CallID,
+		Key: c.Key, Node: c.Sender(s), Leg: s, Method: method, CallID: c.CallID,
 		FromURI: o.URI, FromTag: o.Tag, ToURI: l.URI, ToTag: l.Tag,
 		Target: l.Contact, RouteSet: l.RouteSet, Socket: l.Socket,
 	}
@@ -50,18 +53,67 @@ func (c *Call) command(s Side, method string) Command {
 	return cmd
 }
 
-// sendsTo names the node that sends requests to the leg.
-func (c *Call) sendsTo(s Side) string {
-	if n := c.Leg(s).Node; n != "" {
-		return n
+// observed says that nothing may be sent: by policy, or because a node on the
+// way hides topology, so that what byeguard knows is not what the end points do.
+func (c *Call) observed(p *Policy) bool {
+	return p.Observe || p.Hidden != nil && (p.Hidden(c.Node) || p.Hidden(c.Sender(Caller)) || p.Hidden(c.Sender(Callee)))
+}
+
+// CommandID names the newest command to a leg.
+func (c *Call) CommandID(s Side) string {
+	return c.Key.String() + "-" + s.String() + "-" + strconv.Itoa(c.Leg(s).Attempt)
+}
+
+// Sender returns the node that sends a leg its BYEs.
+func (c *Call) Sender(s Side) string {
+	if l := c.Leg(s); l.Node != "" {
+		return l.Node
 	}
 	return c.Node
 }
 
-// observed says that nothing may be sent: by policy, or because a node on the
-// way hides topology, so that what byeguard knows is not what the end points do.
-func (c *Call) observed(p *Policy) bool {
-	return p.Observe || p.Hidden != nil && (p.Hidden(c.Node) || p.Hidden(c.sendsTo(Caller)) || p.Hidden(c.sendsTo(Callee)))
+// attemptOf reads the number of the attempt out of a command's name, 0 if it
+// is none of this leg.
+func (c *Call) attemptOf(id string, s Side) int {
+	n, ok := strings.CutPrefix(id, c.Key.String()+"-"+s.String()+"-")
+	if !ok {
+		return 0
+	}
+	i, err := strconv.Atoi(n)
+	if err != nil || i < 0 || i > 1<<20 {
+		return 0
+	}
+	return i
+}
+
+// learnDeferral: a command may not be sent now (sending is paused, another
+// byeguard acts for the node), or one that waited is given back. Then what was
+// decided is forgotten, and the leg gets a command again only if the facts of
+// that moment ask for one.
+func (c *Call) learnDeferral(ev *Event) {
+	if ev.Leg == SideNone {
+		return
+	}
+	l := c.Leg(ev.Leg)
+	if l.InFlight == 0 || ev.CommandID != c.CommandID(ev.Leg) {
+		return // its leg was closed, or it is not the newest
+	}
+	c.changed = true
+	if ev.Kind == KindDeferred {
+		l.Deferred = l.Last
+		return
+	}
+	l.InFlight, l.Deferred = 0, ReasonNone
+	if l.Built < l.Attempt {
+		l.Withdrawn++
+	}
+}
+
+// Waiting says whether the command to a leg waits to be allowed, and why it was
+// decided on.
+func (c *Call) Waiting(s Side) (why Reason, waits bool) {
+	l := c.Leg(s)
+	return l.Deferred, l.InFlight != 0 && l.Deferred != ReasonNone
 }
 
 // giveUp leaves the leg to a person.

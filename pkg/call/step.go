@@ -34,7 +34,7 @@ func Begins(ev *Event) bool {
 	case KindStart, KindAnswer, KindByeIn, KindByeFwd, KindByeOut, KindEnd, KindFail:
 		return true
 	case KindUnknown, KindTarget, KindByeRefused, KindByeReply, KindLost, KindTick, KindAsked, KindResult,
-		KindVanished, KindRestarted:
+		KindVanished, KindRestarted, KindDeferred, KindWithdrawn:
 	}
 	return false
 }

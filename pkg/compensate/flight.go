@@ -43,11 +43,28 @@ func (s *Sender) fly(ctx, flight context.Context, l *lane, c call.Command) {
 		return
 	}
 	if c.Method == call.MethodOptions {
+		if why := s.o.Gate.Admit(c); why != "" {
+			s.deferred(c, why)
+			s.land(l, c)
+			return
+		}
 		s.ask(flight, l, c, r)
 		return
 	}
 	start, pause := time.Now(), firstPause
-	for {
+	for first := true; ; first = false {
+		// Asked as late as can be: a byeguard that was stopped and wakes up here
+		// must find out that another acts for the node.
+		ask := s.o.Gate.Hold
+		if first {
+			ask = s.o.Gate.Admit
+		}
+		if why := ask(c); why != "" {
+			s.count(func() { l.stats.Deferred++ })
+			s.deferred(c, why)
+			s.land(l, c)
+			return
+		}
 		s.count(func() { l.stats.Attempts++ })
 		reply, err := l.caller.UACWait(flight, r)
 		switch {

@@ -51,6 +51,27 @@ type Caller interface {
 	UACWait(ctx context.Context, r indialog.Request) (indialog.Reply, error)
 }
 
+// Gate says whether commands may go out now: sending may be paused, another
+// byeguard may act for the node, or too many BYEs may rest on inference. What
+// may not is reported as an event of KindDeferred and forgotten: whoever decided
+// on it decides anew later. Both methods return "" for "go", else why not, a
+// few words for people. They must not block.
+type Gate interface {
+	// Hold looks at a command that has just come, or waited.
+	Hold(c call.Command) string
+	// Admit is asked once for each command, right before it is sent first.
+	Admit(c call.Command) string
+}
+
+// openGate lets everything go.
+type openGate struct{}
+
+// Hold never holds.
+func (openGate) Hold(call.Command) string { return "" }
+
+// Admit always admits.
+func (openGate) Admit(call.Command) string { return "" }
+
 // Options of [New]. Zero values mean the defaults.
 type Options struct {
 	// Nodes are the proxies by the names that commands use.
@@ -63,6 +84,9 @@ type Options struct {
 	// It is called from many goroutines at once; while it runs, the leg gets no
 	// further command. Needed in ModeCompensate.
 	Results func(call.Key, call.Event)
+
+	// Gate is asked before a command goes out; nil lets all go.
+	Gate Gate
 
 	Mode Mode
 	// Rate is how many BYEs a second one node gets, Burst how many of them at
@@ -139,6 +163,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Gate == nil {
+		o.Gate = openGate{}
 	}
 	return o
 }

@@ -57,6 +57,11 @@ func (s *Sender) Send(c call.Command) {
 		s.observe(c)
 		return
 	}
+	if why := s.o.Gate.Hold(c); why != "" {
+		s.count(func() { s.laneOf(c).stats.Deferred++ })
+		s.deferred(c, why)
+		return
+	}
 	if !s.accept(c) {
 		s.tellProbed(c, 0, "not asked: too many others wait")
 	}
@@ -79,6 +84,60 @@ func (s *Sender) accept(c call.Command) bool {
 	l.queue = append(l.queue, c)
 	l.nudge()
 	return true
+}
+
+// deferred tells that a command may not go out now. The sender forgets it. An
+// OPTIONS is not sent at all: the next one is due soon enough.
+func (s *Sender) deferred(c call.Command, why string) {
+	if c.Method == call.MethodOptions {
+		s.tellProbed(c, 0, "not asked: "+why)
+		return
+	}
+	s.o.Log.WithFields(fields(c)).WithField("why", why).Debug("bye waits")
+	s.o.Results(c.Key, call.Event{
+		Kind: call.KindDeferred, Node: c.Node, Seen: s.o.Clock().UnixMicro(),
+		CallID: c.CallID, FromTag: c.FromTag, ToTag: c.ToTag, Leg: c.Leg,
+		Reason: why, CommandID: c.ID, CSeq: c.CSeq, Method: "BYE",
+	})
+}
+
+// Recheck has the gate asked about all that waits here for its turn: what may
+// not go out any more need not wait for its turn to be told.
+func (s *Sender) Recheck() {
+	s.mu.Lock()
+	type told struct {
+		c   call.Command
+		why string
+	}
+	var held []told
+	look := func(l *lane, queue []call.Command) []call.Command {
+		kept := queue[:0]
+		for _, c := range queue {
+			if why := s.o.Gate.Hold(c); why != "" {
+				held = append(held, told{c, why})
+				delete(s.known, c.ID)
+				l.stats.Deferred++
+				continue
+			}
+			kept = append(kept, c)
+		}
+		clear(queue[len(kept):])
+		return kept
+	}
+	for _, l := range s.allLanes() {
+		l.queue = look(l, l.queue)
+	}
+	for at, waiting := range s.parked {
+		if kept := look(s.laneOf(waiting[0]), waiting); len(kept) == 0 {
+			delete(s.parked, at)
+		} else {
+			s.parked[at] = kept
+		}
+	}
+	s.mu.Unlock()
+	for _, h := range held {
+		s.deferred(h.c, h.why)
+	}
 }
 
 func (s *Sender) laneOf(c call.Command) *lane {

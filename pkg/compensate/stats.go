@@ -18,6 +18,7 @@ type NodeStats struct {
 	Accepted   uint64 // commands taken
 	Duplicates uint64 // commands ignored, since their ID was waiting already
 	Observed   uint64 // commands not sent in ModeObserve
+	Deferred   uint64 // commands that the gate did not let out
 
 	Attempts uint64 // requests handed to the proxy
 	Retries  uint64 // attempts that did not reach it and were made again

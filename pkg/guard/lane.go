@@ -26,12 +26,14 @@ type lane struct {
 	asker *asker
 
 	mu     sync.Mutex
+	freed  func(node string, why call.Reason) bool // a release that is to be looked at
 	inbox  [][]call.Event
 	queued int
 	orders []func() // to be carried out after the inbox
 	signal chan struct{}
 
 	calls   map[uint64]*entry
+	waiting map[*entry][2]string // those with a command that waits to be allowed, and which
 	timers  timers
 	offset  map[string]int64 // byeguard's clock minus the node's, µs
 	updates []call.Update
@@ -51,7 +53,7 @@ func newLane(opts *Options, seed maphash.Seed, a *asker) *lane {
 	return &lane{
 		opts: opts, seed: seed, asker: a,
 		signal: make(chan struct{}, 1),
-		calls:  make(map[uint64]*entry), offset: make(map[string]int64),
+		calls:  make(map[uint64]*entry), offset: make(map[string]int64), waiting: make(map[*entry][2]string),
 	}
 }
 
@@ -120,6 +122,7 @@ func (l *lane) run(ctx context.Context) {
 		for _, do := range orders {
 			do()
 		}
+		l.release(l.now())
 		l.fire(l.now())
 		l.flush()
 		timer.Reset(l.sleep())
@@ -217,6 +220,9 @@ func (l *lane) step(e *entry, ev *call.Event) {
 	if e.call.State != before && e.call.State == call.StateDone {
 		l.stats.done.Add(1)
 	}
+	if ev.Kind == call.KindDeferred || len(l.waiting) > 0 {
+		l.noteWaiting(e, ev)
+	}
 	if e.call.Forget {
 		l.drop(e)
 		return
@@ -267,11 +273,13 @@ func (l *lane) adopt(c *call.Call, now int64) {
 	l.stats.live.Add(1)
 	c.Wake = now
 	l.schedule(e)
+	l.noteWaiting(e, &call.Event{Seen: now})
 }
 
 // drop forgets a call.
 func (l *lane) drop(e *entry) {
 	e.scheduled = 0 // what stands in the timers is void
+	l.forgetWaiting(e)
 	hash := maphash.String(l.seed, e.call.CallID)
 	l.stats.live.Add(-1)
 	if l.calls[hash] == e {

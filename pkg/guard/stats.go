@@ -10,7 +10,7 @@ import (
 
 type laneStats struct {
 	events, strays, dropped, done atomic.Uint64
-	live                          atomic.Int64
+	live, waiting                 atomic.Int64
 }
 
 // Stats of a guard, since it was made.
@@ -20,6 +20,7 @@ type Stats struct {
 	Dropped uint64 // lost because a lane was full
 	Done    uint64 // calls that ended with both legs accounted for
 	Live    int64  // calls in memory, those that linger after their end included
+	Waiting int64  // calls with a command that waits to be allowed
 }
 
 // Stats returns a snapshot; it may be called at any time.
@@ -31,6 +32,7 @@ func (g *Guard) Stats() Stats {
 		s.Dropped += l.stats.dropped.Load()
 		s.Done += l.stats.done.Load()
 		s.Live += l.stats.live.Load()
+		s.Waiting += l.stats.waiting.Load()
 	}
 	return s
 }

@@ -41,7 +41,33 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := checkSchema(ctx, db.DB, target); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return newStore(db, conns, target, opts), nil
+	quick, err := openQuick(&opts)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return newStore(db, quick, conns, target, opts), nil
+}
+
+// quickSilence is the longest that the server may be silent to what must not
+// wait: a frozen server must not keep a pause from being noticed.
+const quickSilence = time.Second
+
+// openQuick makes a pool that gives up soon. It does not connect yet.
+func openQuick(opts *Options) (*sqlx.DB, error) {
+	cfg, err := parseURL(opts.URL)
+	if err != nil {
+		return nil, err
+	}
+	cfg.ConnectTimeout = quickSilence
+	connector, err := pq.NewConnectorConfig(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to database %s: %w", describe(cfg), err)
+	}
+	connector.Dialer(dialer{silence: quickSilence, conns: &connSet{open: map[*patientConn]bool{}}})
+	db := sqlx.NewDb(sql.OpenDB(connector), "postgres")
+	db.SetMaxOpenConns(2)
+	db.SetMaxIdleConns(2)
+	return db, nil
 }
 
 // connect opens the pool and tries it; silence is the longest that the server

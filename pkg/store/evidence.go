@@ -128,6 +128,8 @@ func route(e *call.Event, c *call.Call) (src, dst string) {
 		return partyProxy, partyByeguard
 	case call.KindResult, call.KindProbed:
 		return e.Leg.String(), partyByeguard
+	case call.KindDeferred, call.KindWithdrawn:
+		return partyByeguard, e.Leg.String()
 	case call.KindEnd, call.KindFail, call.KindLost, call.KindTick, call.KindUnknown:
 	}
 	return partyProxy, ""

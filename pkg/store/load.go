@@ -48,6 +48,19 @@ func (s *Store) PendingCommands(ctx context.Context, nodes []string, f func(call
 	})
 }
 
+// WithdrawOrphans closes the commands of the nodes that were never answered and
+// whose call is accounted for: nobody waits for them.
+func (s *Store) WithdrawOrphans(ctx context.Context, nodes []string) error {
+	_, err := s.db.ExecContext(ctx, `
+update byeguard.outbox o set state = 'withdrawn', done_at = now()
+where state = 'pending' and node = any($1) and not exists (select 1 from byeguard.dialogs d where d.call_key = o.call_key)`,
+		pq.Array(escapeAll(nodes)))
+	if err != nil {
+		return fmt.Errorf("close old commands in database %s: %w", s.target, err)
+	}
+	return nil
+}
+
 func (s *Store) blobs(ctx context.Context, query string, args []any, f func(key, blob []byte) error) (err error) {
 	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {

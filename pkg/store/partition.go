@@ -102,8 +102,10 @@ where i.inhparent = $1::regclass and c.relname ~ ('^' || $2 || '_[0-9]{8}$')`, "
 	return nil
 }
 
-func (s *Store) tx(ctx context.Context, f func(*sqlx.Tx) error) error {
-	tx, err := s.db.BeginTxx(ctx, nil)
+func (s *Store) tx(ctx context.Context, f func(*sqlx.Tx) error) error { return inTx(ctx, s.db, f) }
+
+func inTx(ctx context.Context, db *sqlx.DB, f func(*sqlx.Tx) error) error {
+	tx, err := db.BeginTxx(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type commandOp struct {
 	at           int64 // Seen, Unix µs
 	opens        bool
 	closes       bool
+	withdrawn    bool // closes it unsent
 	code         int
 	doneAt       int64
 }
@@ -138,7 +139,7 @@ func (p *pending) add(u *call.Update) {
 			en.call, en.hasCall = *c, true
 		}
 	}
-	if e.Kind == call.KindResult && e.CommandID != "" {
+	if (e.Kind == call.KindResult || e.Kind == call.KindWithdrawn) && e.CommandID != "" {
 		p.entryOf(c.Key).result(e)
 	}
 	for i := range u.Effects {
@@ -157,11 +158,11 @@ func (p *pending) add(u *call.Update) {
 func (en *entry) result(e *call.Event) {
 	for i := range en.commands {
 		if op := &en.commands[i]; op.id == e.CommandID {
-			op.closes, op.code, op.doneAt = true, e.Code, e.Seen
+			op.closes, op.withdrawn, op.code, op.doneAt = true, e.Kind == call.KindWithdrawn, e.Code, e.Seen
 			return
 		}
 	}
-	en.commands = append(en.commands, commandOp{id: e.CommandID, closes: true, code: e.Code, doneAt: e.Seen})
+	en.commands = append(en.commands, commandOp{id: e.CommandID, closes: true, withdrawn: e.Kind == call.KindWithdrawn, code: e.Code, doneAt: e.Seen})
 }
 
 func (en *entry) incident(f *call.Effect, c *call.Call, seen int64) {

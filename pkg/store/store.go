@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 // from any goroutine; Run only once.
 type Store struct {
 	db     *sqlx.DB
+	quick  *sqlx.DB // for what must be answered within a second or not at all
 	conns  *connSet
 	target string
 	opts   Options
@@ -32,9 +34,9 @@ type Store struct {
 	writer   writer // used by Run alone
 }
 
-func newStore(db *sqlx.DB, conns *connSet, target string, opts Options) *Store {
+func newStore(db, quick *sqlx.DB, conns *connSet, target string, opts Options) *Store {
 	s := &Store{
-		db: db, conns: conns, target: target, opts: opts, log: opts.Logger,
+		db: db, quick: quick, conns: conns, target: target, opts: opts, log: opts.Logger,
 		pending: newPending(opts.MaxEvidence, opts.MaxEvidenceBytes),
 		wake:    make(chan struct{}, 1), flushes: make(chan chan error), stopped: make(chan struct{}),
 		lines: sync.Pool{New: func() any { return new(line) }},
@@ -46,7 +48,7 @@ func newStore(db *sqlx.DB, conns *connSet, target string, opts Options) *Store {
 }
 
 // Close closes the connections. Run must have ended.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error { return errors.Join(s.db.Close(), s.quick.Close()) }
 
 // Target names the database for people, without its password.
 func (s *Store) Target() string { return s.target }

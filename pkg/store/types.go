@@ -9,6 +9,8 @@ const (
 	CommandPending CommandState = "pending" // byeguard sends it, again after a restart
 	CommandDone    CommandState = "done"    // answered 2xx or 481
 	CommandFailed  CommandState = "failed"  // any other answer, or none
+	// CommandWithdrawn was not sent: it had to wait, and was decided anew.
+	CommandWithdrawn CommandState = "withdrawn"
 )
 
 // IncidentState says who has seen an incident.

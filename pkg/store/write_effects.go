@@ -81,10 +81,13 @@ select * from unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::int[],
   $9::int[], $10::timestamptz[], $11::timestamptz[], $12::bytea[])
 on conflict (call_key, id) do nothing`
 
-// commandState says what a result means: only a 2xx or a 481 (gone already)
+// state says what a result means: only a 2xx or a 481 (gone already)
 // did what the command was for.
-func commandState(code int) string {
-	if code >= 200 && code < 300 || code == 481 {
+func (op *commandOp) state() string {
+	switch code := op.code; {
+	case op.withdrawn:
+		return string(CommandWithdrawn)
+	case code >= 200 && code < 300 || code == 481:
 		return string(CommandDone)
 	}
 	return string(CommandFailed)
@@ -112,7 +115,7 @@ func (w *writer) openCommands(ctx context.Context, es []*entry) error {
 			cols[6].text(string(op.Reason))
 			cols[9].micros(max(op.at, 1))
 			if op.closes {
-				cols[7].text(commandState(op.code))
+				cols[7].text(op.state())
 				cols[8].int4(op.code)
 				cols[10].micros(max(op.doneAt, 1))
 			} else {
@@ -143,7 +146,7 @@ func (w *writer) closeCommands(ctx context.Context, es []*entry) error {
 			if op := &e.commands[i]; op.closes {
 				cols[0].key(e.key)
 				cols[1].text(Escape(op.id))
-				cols[2].text(commandState(op.code))
+				cols[2].text(op.state())
 				cols[3].int4(op.code)
 				cols[4].micros(max(op.doneAt, 1))
 			}
