@@ -182,6 +182,7 @@ func (r *readerProcess) finish() report {
 type load struct {
 	rate, size, batch int
 	operator          bool // every other batch is an operator's untagged relay behind the gate
+	ungated           bool // the same, past the gate
 	during            time.Duration
 }
 
@@ -251,6 +252,9 @@ func (l load) run(p *proxy) (events int, seen probe) {
 		kind := "event"
 		if l.operator && i%2 == 1 {
 			kind = "operator"
+		}
+		if l.ungated && i%2 == 1 {
+			kind = "ungated"
 		}
 		_, err := c.Write(message(kind))
 		require.NoError(p.t, err)
