@@ -33,7 +33,7 @@ GOLANGCI  := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
 # Debian packages. The demo needs no more than a proxy and a database.
 DEMO_PACKAGES := kamailio kamailio-postgres-modules kamailio-json-modules \
 	kamailio-extra-modules kamailio-utils-modules postgresql
-TEST_PACKAGES := $(DEMO_PACKAGES) baresip
+TEST_PACKAGES := $(DEMO_PACKAGES) baresip linphone-cli
 RACE_PACKAGES := $(TEST_PACKAGES) gcc libc6-dev
 
 # Go files and shell scripts of ours; .cache holds a whole Debian.

@@ -92,6 +92,24 @@ func MustBaresip(tb TB, opts BaresipOptions) *Baresip {
 	return b
 }
 
+// MustLinphone is StartLinphone for tests.
+func MustLinphone(tb TB, opts LinphoneOptions) *Linphone {
+	tb.Helper()
+	ctx, cancel := startContext()
+	defer cancel()
+	p, err := StartLinphone(ctx, opts)
+	if err != nil {
+		tb.Fatalf("start linphone: %v", err)
+	}
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Logf("last lines of linphone:\n%s", tail(p.Log(), 40))
+		}
+		p.Close()
+	})
+	return p
+}
+
 func tail(text string, lines int) string {
 	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	if len(all) > lines {
