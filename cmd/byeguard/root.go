@@ -84,7 +84,7 @@ func loadConfig(cmd *cobra.Command) (app.Config, error) {
 func isConfigFlag(name string) bool {
 	switch name {
 	case "database-url", "data-dir", "log-level", "log-format", "mode", "grace", "cseq-step",
-		"stuck-after", "bye-rate", "http", "auto-migrate",
+		"stuck-after", "bye-rate", "http", "auto-migrate", "journal-dir", "journal-max",
 		"probe-rate", "probe-again", "probe-slow", "max-age", "zombie-after", "zombie",
 		"mass-action-rate", "mass-action-share", "clock-skew":
 		return true

@@ -37,7 +37,7 @@ func TestStalledReaderIsReplaced(t *testing.T) {
 	port, err := lab.FreePort("127.0.0.1")
 	require.NoError(t, err)
 	health := fmt.Sprintf("http://127.0.0.1:%d/readyz", port)
-	cmd := exec.CommandContext(ctx, build(t), "serve", "--database-url", lab.Postgres(t),
+	cmd := exec.CommandContext(ctx, build(t), "serve", "--database-url", lab.Postgres(t), "--data-dir", t.TempDir(),
 		"--node", "lab="+kam.EvapiAddr+","+kam.RPCURL, "--http", fmt.Sprintf("127.0.0.1:%d", port))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))

@@ -14,6 +14,7 @@ import (
 	"github.com/byeguard/byeguard/pkg/control"
 	"github.com/byeguard/byeguard/pkg/guard"
 	"github.com/byeguard/byeguard/pkg/indialog"
+	"github.com/byeguard/byeguard/pkg/journal"
 	"github.com/byeguard/byeguard/pkg/kamrpc"
 	"github.com/byeguard/byeguard/pkg/store"
 	"github.com/byeguard/byeguard/pkg/watchdog"
@@ -31,13 +32,17 @@ type App struct {
 
 	instance string // the name of this byeguard, kept in data_dir
 
-	parts *stack
-	store *store.Store
-	guard *guard.Guard
-	send  *compensate.Sender
-	board *control.Board
-	desk  *desk
-	nodes []*node
+	parts   *stack
+	journal *journal.Log           // nil = the disk does not take it
+	spill   *journal.Queue         // nil = the same
+	spilled uint64                 // journal position up to which an earlier run's work is in spill
+	places  map[string]guard.Place // up to where an earlier run had read
+	store   *store.Store
+	guard   *guard.Guard
+	send    *compensate.Sender
+	board   *control.Board
+	desk    *desk
+	nodes   []*node
 
 	mu       sync.Mutex
 	httpAddr string
@@ -100,6 +105,9 @@ func (a *App) start(ctx context.Context) error {
 	}
 	a.instance = id
 	a.parts.onStop("data_dir", time.Second, func(context.Context) error { release(); return nil })
+	if err := a.startJournal(); err != nil {
+		return err
+	}
 	if err := a.startStore(ctx); err != nil {
 		return err
 	}
@@ -149,55 +157,25 @@ func (a *App) startGuard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.guard, err = guard.New(guard.Options{
+	opts := guard.Options{
 		Policy: a.cfg.policy(indialog.SameTarget), Holders: holders, Listers: listers, Resynced: a.resynced,
 		Store: a.store, Sender: a.send, Logger: a.log, Clock: a.now,
-	})
+	}
+	if a.journal != nil {
+		opts.Journal = a.journal
+	}
+	a.guard, err = guard.New(opts)
 	if err != nil {
 		return err
 	}
 	if err := a.restore(ctx); err != nil {
 		return err
 	}
+	if a.journal != nil {
+		a.parts.run("journal's tidying", time.Second, a.tendJournal)
+	}
 	a.parts.run("guard", 5*time.Second, a.guard.Run)
 	a.parts.run("compensation", 8*time.Second, a.send.Run)
-	return nil
-}
-
-// restore takes over what an earlier run left: live calls, and commands whose
-// outcome is not known. Sending those again is harmless.
-func (a *App) restore(ctx context.Context) error {
-	var names []string
-	for _, n := range a.nodes {
-		names = append(names, n.cfg.Name)
-	}
-	calls, began := 0, time.Now()
-	err := a.store.Load(ctx, names, func(c call.Call) error {
-		a.guard.Restore(c)
-		if calls++; calls%100_000 == 0 {
-			a.log.Infof("taking over calls: %d", calls)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("take over calls: %w", err)
-	}
-	if err := a.store.WithdrawOrphans(ctx, names); err != nil {
-		return err
-	}
-	// Not sent as they stand: they may be an hour old. The calls' facts decide.
-	commands := 0
-	err = a.store.PendingCommands(ctx, names, func(c call.Command) error {
-		commands++
-		a.guard.Result(withdrawn(&c, a.now(), "byeguard was started anew"))
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("take over commands: %w", err)
-	}
-	if calls+commands > 0 {
-		a.log.Infof("took over %d calls and %d commands in %v", calls, commands, time.Since(began).Round(time.Millisecond))
-	}
 	return nil
 }
 

@@ -21,6 +21,8 @@ import (
 type Config struct {
 	DatabaseURL string        `koanf:"database_url"` // "" = a private cluster in DataDir
 	DataDir     string        `koanf:"data_dir"`
+	JournalDir  string        `koanf:"journal_dir"` // "" = journal in DataDir
+	JournalMax  int           `koanf:"journal_max"` // MiB, of the journal and of what waits for PostgreSQL each
 	AutoMigrate bool          `koanf:"auto_migrate"`
 	Nodes       []Node        `koanf:"nodes"`
 	Mode        string        `koanf:"mode"` // "compensate" or "observe"
@@ -61,7 +63,7 @@ const (
 func DefaultConfig() Config {
 	p := call.DefaultPolicy()
 	return Config{
-		DataDir: defaultDataDir(), AutoMigrate: true, Mode: string(compensate.ModeCompensate),
+		DataDir: defaultDataDir(), JournalMax: 16384, AutoMigrate: true, Mode: string(compensate.ModeCompensate),
 		Grace: p.Grace, CSeqStep: p.CSeqStep, StuckAfter: p.Stuck, ByeRate: compensate.DefaultRate,
 		ProbeRate: compensate.DefaultProbeRate, ProbeAgain: p.ProbeAgain, ProbeSlow: p.ProbeSlow,
 		MaxAge: p.MaxAge, ZombieAfter: p.ZombieAfter, Zombie: ZombieReport,
@@ -151,6 +153,9 @@ func (c *Config) Validate() error {
 	}
 	if c.DataDir == "" {
 		bad("data_dir: empty; byeguard needs a directory of its own to write to")
+	}
+	if c.JournalMax < 64 {
+		bad("journal_max: %d; use 64 (MiB) or more", c.JournalMax)
 	}
 	return errors.Join(errs...)
 }

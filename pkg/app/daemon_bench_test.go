@@ -47,7 +47,7 @@ func startDaemon(ctx context.Context, b *testing.B, program string, kam *lab.Kam
 	log, err := os.Create(filepath.Join(b.TempDir(), "byeguard.log"))
 	require.NoError(b, err)
 	defer log.Close()
-	cmd := exec.Command(program, "serve", "--database-url", database, "--http", addr,
+	cmd := exec.Command(program, "serve", "--database-url", database, "--data-dir", b.TempDir(), "--http", addr,
 		"--node", "lab="+kam.EvapiAddr+","+kam.RPCURL)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}

@@ -44,6 +44,19 @@ func (a *App) startStore(ctx context.Context) error {
 	}
 	opts := store.DefaultOptions()
 	opts.URL, opts.Logger = url, a.log
+	if a.spill != nil {
+		opts.Spill = a.spill
+		for _, upto := range a.spill.Tags() {
+			a.spilled = max(a.spilled, upto)
+		}
+	}
+	if a.journal != nil {
+		opts.Stored = func(upto uint64) {
+			if err := a.journal.SetStored(upto); err != nil {
+				a.log.WithError(err).Warn("the journal's marks cannot be written: a restart takes longer")
+			}
+		}
+	}
 	if err := a.openStore(ctx, opts); err != nil {
 		return err
 	}

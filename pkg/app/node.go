@@ -43,20 +43,27 @@ func (a *App) newNode(cfg *Node) (*node, error) {
 	if n.rpc, err = kamrpc.New(kamrpc.Options{URL: cfg.JSONRPC}); err != nil {
 		return nil, err
 	}
-	if n.events, err = evapi.New(evapi.Options{Addr: cfg.Evapi, Node: cfg.Name, Logger: n.log, Now: a.now, Beat: n.beat.Beat, Rest: 5 * time.Millisecond}); err != nil {
-		return nil, err
-	}
 	if cfg.LogFile != "" || cfg.JournalUnit != "" {
 		n.lost, err = lostlog.New(lostlog.Options{Node: cfg.Name, File: cfg.LogFile, Unit: cfg.JournalUnit, Logger: n.log, Now: a.now})
 	}
 	return n, err
 }
 
+// makeReader makes the reader of the node's events; what an earlier run had
+// read is known by now.
+func (n *node) makeReader() (err error) {
+	a := n.app
+	n.events, err = evapi.New(evapi.Options{
+		Addr: n.cfg.Evapi, Node: n.cfg.Name, Logger: n.log, Now: a.now, Beat: n.beat.Beat, Rest: 5 * time.Millisecond, Resume: a.resume(n.cfg.Name),
+	})
+	return err
+}
+
 // startNodes begins to read. A node that cannot work as it is configured ends
 // the start; one that is merely down is waited for.
 func (a *App) startNodes(ctx context.Context) error {
 	for _, n := range a.nodes {
-		if err := n.check(ctx); err != nil {
+		if err := errors.Join(n.makeReader(), n.check(ctx)); err != nil {
 			return fmt.Errorf("node %s: %w", n.cfg.Name, err)
 		}
 	}

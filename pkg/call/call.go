@@ -167,5 +167,8 @@ func (c *Call) Resume(now int64) {
 		if c.Legs[i].InFlight != 0 {
 			c.Legs[i].InFlight = now
 		}
+		if c.Probing != nil {
+			c.Probing.Legs[i].InFlight = 0
+		}
 	}
 }

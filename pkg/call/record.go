@@ -7,4 +7,5 @@ type Update struct {
 	Changed bool  // the snapshot differs from the last one handed on
 	Event   Event // what happened; Kind KindTick where only time passed
 	Effects []Effect
+	Pos     uint64 // where the journal holds what led to it; 0 = there is no journal
 }

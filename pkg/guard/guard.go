@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 
 	"github.com/byeguard/byeguard/pkg/call"
 )
@@ -16,6 +17,9 @@ type Guard struct {
 	seed  maphash.Seed
 
 	resyncers map[string]*resyncer // by node
+	out       releaser
+	clean     cleaning
+	calls     atomic.Uint64 // serial number of the newest call
 }
 
 // New returns a guard; Run starts it.
@@ -29,19 +33,24 @@ func New(opts Options) (*Guard, error) {
 			g.resyncers[node] = &resyncer{node: node, g: g, lister: l, holder: h, signal: make(chan struct{}, 1)}
 		}
 	}
+	g.out.opts = &g.opts
 	g.asker = newAsker(&g.opts, g.Result)
 	for range opts.Lanes {
-		g.lanes = append(g.lanes, newLane(&g.opts, g.seed, g.asker))
+		g.lanes = append(g.lanes, newLane(g))
 	}
 	return g, nil
 }
 
-// Restore takes over a call from an earlier run. It must not be called after
-// Run began.
+// Restore takes over a call from an earlier run that the journal does not hold,
+// and writes it down there. It must not be called after Run began.
 func (g *Guard) Restore(c call.Call) {
 	now := g.opts.Clock().UnixMicro()
 	c.Resume(now)
-	g.lane(c.CallID).adopt(&c, now)
+	l := g.lane(c.CallID)
+	l.adopt(&c, now)
+	if l.notes.n >= 512 {
+		l.flush()
+	}
 }
 
 // Run steps calls until ctx ends. Everything fed before is stepped first.
@@ -55,6 +64,7 @@ func (g *Guard) Run(ctx context.Context) error {
 		wg.Go(func() { l.run(ctx) })
 	}
 	wg.Wait()
+	g.out.drain()
 	return nil
 }
 

@@ -16,12 +16,14 @@ type entry struct {
 	next      *entry
 	scheduled int64        // when the entry stands in the timers for; 0 = not at all
 	held      []call.Event // what was seen before the call settled
+	filed     filed
 }
 
 // lane owns the calls whose Call-ID falls to it. Only its goroutine touches
 // calls and timers; the inbox is shared.
 type lane struct {
 	opts  *Options
+	guard *Guard
 	seed  maphash.Seed
 	asker *asker
 
@@ -38,6 +40,8 @@ type lane struct {
 	offset  map[string]int64 // byeguard's clock minus the node's, µs
 	updates []call.Update
 	effects []call.Effect
+	notes   notes
+	bases   bases
 
 	stats laneStats
 }
@@ -49,12 +53,14 @@ const maxHeld = 32
 // one by one.
 const maxStrays = 64
 
-func newLane(opts *Options, seed maphash.Seed, a *asker) *lane {
-	return &lane{
-		opts: opts, seed: seed, asker: a,
+func newLane(g *Guard) *lane {
+	l := &lane{
+		opts: &g.opts, guard: g, seed: g.seed, asker: g.asker,
 		signal: make(chan struct{}, 1),
 		calls:  make(map[uint64]*entry), offset: make(map[string]int64), waiting: make(map[*entry][2]string),
 	}
+	l.setFloor()
+	return l
 }
 
 // push queues events; limit 0 means that they are taken in any case.
@@ -124,6 +130,7 @@ func (l *lane) run(ctx context.Context) {
 		}
 		l.release(l.now())
 		l.fire(l.now())
+		l.cleanUp()
 		l.flush()
 		timer.Reset(l.sleep())
 		select {
@@ -173,7 +180,7 @@ func (l *lane) handle(ev *call.Event) {
 		}
 	}
 	if !call.Begins(ev) {
-		l.stats.strays.Add(1)
+		l.stray(ev)
 		return
 	}
 	var sibling *call.Call
@@ -191,17 +198,44 @@ func (l *lane) handle(ev *call.Event) {
 	}
 	stray := ev.Kind == call.KindByeIn || ev.Kind == call.KindByeFwd
 	if stray && strays >= maxStrays { // somebody tries tags; what forms a dialog is never lost
-		l.stats.strays.Add(1)
+		l.stray(ev)
 		return
 	}
 	e := &entry{call: call.New(ev, sibling), next: head}
 	l.calls[hash] = e
 	l.stats.live.Add(1)
+	e.filed.serial = l.guard.calls.Add(1)
 	l.step(e, ev)
 }
 
-// step moves one call and remembers what is to be stored and done.
+// stray counts an event of no call.
+func (l *lane) stray(ev *call.Event) {
+	l.stats.strays.Add(1)
+	if l.opts.Journal != nil {
+		l.notes.passed(ev)
+	}
+}
+
+// step moves one call, writes down by what, and remembers what is to be stored
+// and done.
 func (l *lane) step(e *entry, ev *call.Event) {
+	effects := l.apply(e, ev)
+	if l.opts.Journal != nil && (!silent(ev) || e.call.Changed() || len(effects) > 0) {
+		l.noteInput(e, ev)
+	}
+	if ev.Kind == call.KindDeferred || len(l.waiting) > 0 {
+		l.noteWaiting(e, ev)
+	}
+	if e.call.Forget {
+		l.noteDrop(e)
+		l.drop(e)
+		return
+	}
+	l.schedule(e)
+}
+
+// apply is step without what only a running lane needs: a replay does the same.
+func (l *lane) apply(e *entry, ev *call.Event) []call.Effect {
 	from := len(l.effects)
 	before := e.call.State
 	l.effects = e.call.Step(ev, &l.opts.Policy, l.effects)
@@ -220,21 +254,13 @@ func (l *lane) step(e *entry, ev *call.Event) {
 	if e.call.State != before && e.call.State == call.StateDone {
 		l.stats.done.Add(1)
 	}
-	if ev.Kind == call.KindDeferred || len(l.waiting) > 0 {
-		l.noteWaiting(e, ev)
-	}
-	if e.call.Forget {
-		l.drop(e)
-		return
-	}
-	l.schedule(e)
+	return effects
 }
 
 // record hands on what a person may want to see: every event, and each tick
 // that changed or decided something.
 func (l *lane) record(c *call.Call, ev *call.Event, effects []call.Effect) {
-	// A snapshot that shows what is known is no news either.
-	if (ev.Kind == call.KindTick || ev.Kind == call.KindListed) && !c.Changed() && len(effects) == 0 {
+	if silent(ev) && !c.Changed() && len(effects) == 0 {
 		return
 	}
 	l.updates = append(l.updates, call.Update{
@@ -242,26 +268,28 @@ func (l *lane) record(c *call.Call, ev *call.Event, effects []call.Effect) {
 	})
 }
 
-// flush hands the updates to the store, then carries out the effects: in this
-// order, so that nothing is done that is not on its way to being written down.
+// silent says that the event matters only if it changed or decided something:
+// time passed, or a snapshot showed what is known.
+func silent(ev *call.Event) bool { return ev.Kind == call.KindTick || ev.Kind == call.KindListed }
+
+// flush asks the proxies, for questions do no harm, and hands the rest on: the
+// journal first, then the store, then whoever carries out the commands. Nothing
+// is done that was not written down before.
 func (l *lane) flush() {
-	if len(l.updates) > 0 {
-		l.opts.Store.Put(l.updates)
-		clear(l.updates)
-		l.updates = l.updates[:0]
-	}
+	rest := l.effects[:0]
 	for i := range l.effects {
-		switch e := &l.effects[i]; e.Kind {
-		case call.EffectAsk:
-			l.asker.ask(e.Question)
-		case call.EffectBye, call.EffectProbe:
-			l.opts.Sender.Send(e.Command)
-		case call.EffectIncident:
-			l.log(&e.Incident, e.Reason)
+		if l.effects[i].Kind == call.EffectAsk {
+			l.asker.ask(l.effects[i].Question)
+			continue
 		}
+		rest = append(rest, l.effects[i])
 	}
-	clear(l.effects)
-	l.effects = l.effects[:0]
+	l.effects = rest
+	if len(l.updates)+len(l.effects)+l.notes.n == 0 && !l.notes.strays {
+		return
+	}
+	l.guard.out.take(l)
+	l.setFloor()
 }
 
 // adopt takes over a call of an earlier run; its timers run out at once if
@@ -271,6 +299,8 @@ func (l *lane) adopt(c *call.Call, now int64) {
 	e := &entry{call: c, next: l.calls[hash]}
 	l.calls[hash] = e
 	l.stats.live.Add(1)
+	e.filed.serial = l.guard.calls.Add(1)
+	l.noteState(e)
 	c.Wake = now
 	l.schedule(e)
 	l.noteWaiting(e, &call.Event{Seen: now})
@@ -280,6 +310,7 @@ func (l *lane) adopt(c *call.Call, now int64) {
 func (l *lane) drop(e *entry) {
 	e.scheduled = 0 // what stands in the timers is void
 	l.forgetWaiting(e)
+	l.bases.remove(e)
 	hash := maphash.String(l.seed, e.call.CallID)
 	l.stats.live.Add(-1)
 	if l.calls[hash] == e {

@@ -16,6 +16,14 @@ type Store interface {
 	Put(updates []call.Update)
 }
 
+// Journal keeps entries on local disk, in their order. Append must not block;
+// it returns the position of the last of n entries. [Guard.Committed] is to be
+// called as their positions are on disk, or given up. urgent says that a command
+// waits for it.
+type Journal interface {
+	Append(entries []byte, n int, urgent bool) (last uint64)
+}
+
 // Sender carries out commands. Send must not block; the outcome of each command
 // comes back through [Guard.Result].
 type Sender interface {
@@ -40,6 +48,7 @@ type Options struct {
 	Resynced func(Resynced) // told of each resynchronisation, from its goroutine; nil = nobody is
 	Store    Store
 	Sender   Sender
+	Journal  Journal // nil = nothing is written down before it is acted upon
 	Logger   logrus.FieldLogger
 	Clock    func() time.Time // default time.Now
 }

@@ -37,10 +37,10 @@ func (g *Guard) Stats() Stats {
 	return s
 }
 
-// log tells of an incident. The formatter quotes the Call-ID; details hold no
+// logIncident tells of an incident. The formatter quotes the Call-ID; details hold no
 // text from SIP.
-func (l *lane) log(i *call.Incident, why call.Reason) {
-	entry := l.opts.Logger.WithFields(logrus.Fields{
+func logIncident(o *Options, i *call.Incident, why call.Reason) {
+	entry := o.Logger.WithFields(logrus.Fields{
 		"call": i.Key.String(), "call_id": i.CallID, "incident": string(i.Kind), "leg": i.Leg.String(),
 	})
 	if i.Resolved {

@@ -37,6 +37,13 @@ type Options struct {
 	MaxEvidence int
 	// MaxEvidenceBytes bounds the same in bytes. Default 256 MiB.
 	MaxEvidenceBytes int
+	// Spill takes what waits, beyond a few batches, while PostgreSQL is away;
+	// nil = it waits in memory.
+	Spill Spill
+	// Stored is told up to which position of the journal everything is in
+	// PostgreSQL or in Spill. It must not block for long; nil = nobody is told.
+	Stored func(upto uint64)
+
 	// Drain bounds the last flush when Run ends. Default 5 s.
 	Drain time.Duration
 	// RetryMin and RetryMax bound the wait after a failed flush, which doubles
@@ -46,6 +53,21 @@ type Options struct {
 	// KeepEvents and KeepCDRs say how old the days may grow that Run keeps of
 	// evidence and CDRs. Zero keeps all.
 	KeepEvents, KeepCDRs time.Duration
+}
+
+// Spill is a queue on local disk. It is used by one goroutine at a time.
+type Spill interface {
+	// Append adds a piece of work; it is on disk when it returns. tag stays with
+	// it.
+	Append(tag uint64, data []byte) error
+	// Tags returns the tags of all pieces, oldest first.
+	Tags() []uint64
+	// First returns the oldest piece. An error means that it cannot be read.
+	First() ([]byte, error)
+	// Remove drops the oldest piece.
+	Remove() error
+	// SetAside moves the oldest piece, which is damaged, out of the way.
+	SetAside() (path string, err error)
 }
 
 // DefaultOptions returns the documented defaults; URL is empty.

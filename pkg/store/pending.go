@@ -59,11 +59,13 @@ type nodeSeen struct {
 	hasEvent  bool
 }
 
-// batch is what one transaction writes.
+// batch is what one transaction writes: all that came after the batch before
+// it, up to a position in the journal.
 type batch struct {
 	entries []*entry
 	chunks  []chunk
 	nodes   map[string]nodeSeen
+	upto    uint64 // journal position; 0 = there is no journal
 }
 
 func (b *batch) empty() bool { return len(b.entries) == 0 && len(b.chunks) == 0 && len(b.nodes) == 0 }
@@ -75,8 +77,9 @@ func (b *batch) rows() (n int) {
 	return n
 }
 
-// pending holds what waits for the writer. Its calls, incidents and commands
-// are never dropped; evidence is, oldest first, above its bounds.
+// pending holds what waits for the writer: a row of sealed batches, and the one
+// in the making. Its calls, incidents and commands are never dropped; evidence
+// is, oldest first, above its bounds.
 type pending struct {
 	mu       sync.Mutex
 	byKey    map[call.Key]*entry
@@ -84,18 +87,26 @@ type pending struct {
 	chunks   []chunk  // oldest first
 	rows     int      // in chunks
 	bytes    int      // in chunks
-	dropped  uint64   // rows of evidence
 	nodes    map[string]nodeSeen
-	maxRows  int
+	upto     uint64
+	maxCalls int // that make a batch
+	maxBatch int // rows that make a batch
+
+	queue    queue
+	dropped  uint64 // rows of evidence
+	maxRows  int    // of evidence in memory
 	maxBytes int
 	free     [][]byte // buffers of written chunks
 }
 
-func newPending(maxRows, maxBytes int) *pending {
-	return &pending{
+func newPending(o *Options) *pending {
+	p := &pending{
 		byKey: map[call.Key]*entry{}, nodes: map[string]nodeSeen{},
-		maxRows: maxRows, maxBytes: maxBytes,
+		maxCalls: o.FlushCalls, maxBatch: 8 * o.FlushCalls,
+		maxRows: o.MaxEvidence, maxBytes: o.MaxEvidenceBytes,
 	}
+	p.queue.changed = sync.NewCond(&p.mu)
+	return p
 }
 
 var entries = sync.Pool{New: func() any { return new(entry) }}
@@ -206,10 +217,22 @@ func (p *pending) addEvidence(buf []byte, rows int) {
 	p.chunks[last].rows += rows
 	p.rows += rows
 	p.bytes += len(buf)
-	for len(p.chunks) > 1 && (p.rows > p.maxRows || p.bytes > p.maxBytes) {
-		p.dropped += uint64(p.chunks[0].rows)
-		p.forgetChunks(1)
+	for p.rows+p.queue.rows > p.maxRows || p.bytes+p.queue.bytes > p.maxBytes {
+		if !p.queue.drop(p) && !p.dropOwn() {
+			break
+		}
 	}
+}
+
+// dropOwn drops the oldest evidence of the batch in the making, but for the
+// newest chunk.
+func (p *pending) dropOwn() bool {
+	if len(p.chunks) < 2 {
+		return false
+	}
+	p.dropped += uint64(p.chunks[0].rows)
+	p.forgetChunks(1)
+	return true
 }
 
 // buffer returns room for a chunk.
@@ -232,36 +255,27 @@ func (p *pending) forgetChunks(n int) {
 	p.chunks = p.chunks[n:]
 }
 
-// take moves the oldest of what waits into a batch.
-func (p *pending) take(maxCalls, maxRows int) batch {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := min(len(p.order), maxCalls)
-	b := batch{entries: append([]*entry(nil), p.order[:n]...)}
-	for i, e := range b.entries {
-		delete(p.byKey, e.key)
-		p.order[i] = nil
+// seal closes the batch in the making.
+func (p *pending) seal() {
+	b := &batch{entries: p.order, chunks: p.chunks, nodes: p.nodes, upto: p.upto}
+	if b.empty() {
+		return
 	}
-	p.order = p.order[n:]
-	if len(p.order) == 0 {
-		p.order = nil
-		if n > 100_000 { // maps do not shrink: a backlog is gone
-			p.byKey = map[call.Key]*entry{}
-		}
+	p.queue.add(&slot{batch: b, upto: b.upto, calls: len(b.entries), rows: p.rows, bytes: p.bytes})
+	p.order, p.chunks, p.rows, p.bytes = make([]*entry, 0, min(len(b.entries), 256)), nil, 0, 0
+	if len(p.byKey) > 100_000 { // maps do not shrink
+		p.byKey = map[call.Key]*entry{}
 	}
-	taken, rows := 0, 0
-	for taken < len(p.chunks) && rows < maxRows {
-		rows += p.chunks[taken].rows
-		taken++
-	}
-	b.chunks = append([]chunk(nil), p.chunks[:taken]...)
-	p.forgetChunks(taken)
+	clear(p.byKey)
 	if len(p.nodes) > 0 {
-		b.nodes = p.nodes
 		p.nodes = map[string]nodeSeen{}
+	} else {
+		b.nodes = nil
 	}
-	return b
 }
+
+// full says that the batch in the making is large enough.
+func (p *pending) full() bool { return len(p.order) >= p.maxCalls || p.rows >= p.maxBatch }
 
 // recycle takes back the buffers of written chunks.
 func (p *pending) recycle(chunks []chunk) {
@@ -277,5 +291,5 @@ func (p *pending) recycle(chunks []chunk) {
 func (p *pending) size() (calls, rows int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.order), p.rows
+	return len(p.order) + p.queue.calls, p.rows + p.queue.rows
 }

@@ -32,8 +32,13 @@ func (s *Store) Run(ctx context.Context) error {
 		}
 	})()
 
-	f := flusher{s: s, maxRows: 8 * s.opts.FlushCalls}
+	f := flusher{s: s}
 	defer s.writer.disconnect()
+	if s.opts.Spill != nil {
+		ended := make(chan struct{})
+		go func() { defer close(ended); s.spill() }()
+		defer func() { s.pending.queue.stop(s.pending); <-ended }()
+	}
 	tick := time.NewTicker(s.opts.FlushEvery)
 	defer tick.Stop()
 	maintain := time.NewTimer(0)
@@ -61,8 +66,8 @@ func (s *Store) Run(ctx context.Context) error {
 // flusher takes batches out of memory and sees them through.
 type flusher struct {
 	s       *Store
-	maxRows int
-	queue   []batch // taken, not yet written; a refused batch is here in parts
+	slot    *slot   // what is being written
+	queue   []batch // of the slot, not yet written; a refused batch is here in parts
 	wait    time.Duration
 	down    bool
 	since   time.Time
@@ -73,14 +78,9 @@ type flusher struct {
 // ctx ends; work is what the writing itself goes by.
 func (f *flusher) flush(ctx, work context.Context) error {
 	for {
-		full := false
-		if len(f.queue) == 0 {
-			b := f.s.pending.take(f.s.opts.FlushCalls, f.maxRows)
-			if b.empty() {
-				return nil
-			}
-			full = len(b.entries) == f.s.opts.FlushCalls || b.rows() >= f.maxRows
-			f.queue = append(f.queue, b)
+		f.next()
+		if f.slot == nil {
+			return nil
 		}
 		for len(f.queue) > 0 {
 			err := f.step(work)
@@ -88,15 +88,51 @@ func (f *flusher) flush(ctx, work context.Context) error {
 			if err == nil {
 				continue
 			}
+			f.letGo()
 			if err := f.pause(ctx); err != nil {
 				return err
 			}
-			full = true // more has come meanwhile
+			f.next()
 		}
-		if !full {
-			return nil
+		f.done()
+	}
+}
+
+// next takes the oldest batch, from memory or from disk; it keeps the one that is
+// in hand.
+func (f *flusher) next() {
+	for {
+		slot := f.s.pending.claim()
+		if slot != f.slot {
+			f.slot, f.queue = slot, nil
+		}
+		if slot == nil || len(f.queue) > 0 {
+			return
+		}
+		b := slot.batch
+		if b == nil {
+			b = f.s.unspill(slot)
+		}
+		if b != nil {
+			f.queue = []batch{*b}
+			return
 		}
 	}
+}
+
+// letGo allows the batch in hand to be moved to disk meanwhile.
+func (f *flusher) letGo() {
+	p := f.s.pending
+	p.mu.Lock()
+	f.slot.busy = false
+	p.queue.changed.Broadcast()
+	p.mu.Unlock()
+}
+
+// done forgets the batch that was written.
+func (f *flusher) done() {
+	f.s.forget(f.slot)
+	f.slot, f.queue = nil, nil
 }
 
 // step writes the first batch of the queue, or splits it where PostgreSQL
@@ -133,8 +169,6 @@ func (f *flusher) written(b *batch) {
 		c.commands.Add(uint64(len(e.commands)))
 	}
 	c.cdrs.Add(uint64(len(f.s.writer.accepted)))
-	release(b.entries)
-	f.s.pending.recycle(b.chunks)
 }
 
 // pause waits before the next try: twice as long each time, half of it by
@@ -184,11 +218,10 @@ func (f *flusher) drain(work context.Context) error {
 	if err := f.flush(work, work); err == nil {
 		return nil
 	}
-	calls, rows := f.s.pending.size()
-	for i := range f.queue {
-		calls += len(f.queue[i].entries)
-		rows += f.queue[i].rows()
+	if f.s.opts.Spill != nil && f.s.spillRest() == nil {
+		return nil
 	}
+	calls, rows := f.s.pending.size()
 	return fmt.Errorf("write to database %s: %d calls and %d rows of evidence were not written within %s of stopping",
 		f.s.target, calls, rows, f.s.opts.Drain)
 }

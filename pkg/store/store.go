@@ -29,6 +29,7 @@ type Store struct {
 	stopped chan struct{}   // closed when Run has ended
 	ord     atomic.Int64    // number of the next row of evidence
 	lines   sync.Pool       // *line
+	disk    sync.Mutex      // for Options.Spill
 
 	counters counters
 	writer   writer // used by Run alone
@@ -37,13 +38,14 @@ type Store struct {
 func newStore(db, quick *sqlx.DB, conns *connSet, target string, opts Options) *Store {
 	s := &Store{
 		db: db, quick: quick, conns: conns, target: target, opts: opts, log: opts.Logger,
-		pending: newPending(opts.MaxEvidence, opts.MaxEvidenceBytes),
+		pending: newPending(&opts),
 		wake:    make(chan struct{}, 1), flushes: make(chan chan error), stopped: make(chan struct{}),
 		lines: sync.Pool{New: func() any { return new(line) }},
 	}
 	// Rows of a later run come after those of an earlier one.
 	s.ord.Store(time.Now().UnixMicro())
 	s.writer.s, s.writer.filedAt = s, map[call.Key]int64{}
+	s.takeOver()
 	return s
 }
 
@@ -69,24 +71,31 @@ func (s *Store) Put(updates []call.Update) {
 		rows += l.evidence(u, s.ord.Add(int64(n))-int64(n))
 		if len(l.buf) >= chunkSize/2 && i+1 < len(updates) {
 			// Not one big chunk: dropping and bisecting go by chunks.
-			s.put(updates[ends:i+1], l.buf, rows)
+			s.put(updates[ends:i+1], l.buf, rows, false)
 			ends, rows, l.buf = i+1, 0, l.buf[:0]
 		}
 	}
-	s.put(updates[ends:], l.buf, rows)
+	s.put(updates[ends:], l.buf, rows, true)
 	if cap(l.buf) <= 4*chunkSize {
 		s.lines.Put(l)
 	}
 }
 
-func (s *Store) put(updates []call.Update, evidence []byte, rows int) {
+// put takes a part of what Put was given; last says that nothing of it is to come.
+func (s *Store) put(updates []call.Update, evidence []byte, rows int, last bool) {
 	p := s.pending
 	p.mu.Lock()
 	for i := range updates {
 		p.add(&updates[i])
 	}
 	p.addEvidence(evidence, rows)
-	due := len(p.order) >= s.opts.FlushCalls || p.rows >= 8*s.opts.FlushCalls
+	if n := len(updates); n > 0 && last {
+		p.upto = max(p.upto, updates[n-1].Pos)
+	}
+	due := p.full()
+	if due {
+		p.seal()
+	}
 	p.mu.Unlock()
 	if due {
 		s.kick()

@@ -1,0 +1,223 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/byeguard/byeguard/pkg/call"
+	"github.com/byeguard/byeguard/pkg/evapi"
+	"github.com/byeguard/byeguard/pkg/guard"
+	"github.com/byeguard/byeguard/pkg/journal"
+)
+
+// journalDir is where the journal lives.
+func (c *Config) journalDir() string {
+	if c.JournalDir != "" {
+		return c.JournalDir
+	}
+	return filepath.Join(c.DataDir, "journal")
+}
+
+// startJournal opens the journal and the queue of what waits for PostgreSQL. A
+// disk that does not take them is no reason not to guard calls; another
+// byeguard that uses them is.
+func (a *App) startJournal() error {
+	dir := a.cfg.journalDir()
+	limit := int64(a.cfg.JournalMax) << 20
+	log, err := journal.Open(journal.Options{Dir: dir, MaxBytes: limit, Logger: a.log, Committed: func(upto uint64) { a.guard.Committed(upto) }})
+	if errors.Is(err, journal.ErrInUse) {
+		return err
+	}
+	if err != nil {
+		a.log.WithError(err).Errorf("no journal in %s: going on without it; a kill or an absent PostgreSQL can cost what was not written yet", dir)
+		return nil
+	}
+	a.journal = log
+	a.parts.onStop("journal files", time.Second, func(context.Context) error { return log.Close() })
+	if a.spill, err = journal.OpenQueue(filepath.Join(dir, "waiting"), limit); err != nil {
+		a.log.WithError(err).Error("no queue on disk: what PostgreSQL does not take waits in memory")
+		a.spill = nil
+	}
+	return nil
+}
+
+// keepFiles is how much of the journal is kept beyond what the calls in memory
+// need: short calls end within it, so that they are never written anew.
+const keepFiles = 64 << 20
+
+// keepCall is about what a call needs of the journal, twice: cleaning up
+// early would write everything over and over.
+const keepCall = 2 * 1500
+
+// tendJournal drops the files that are not needed any more.
+func (a *App) tendJournal(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		stored := a.journal.Stored()
+		if err := a.journal.Truncate(min(stored, a.guard.Floor()-1)); err != nil {
+			a.log.WithError(err).Warn("old journal files stay")
+		}
+		if upto := a.journal.Excess(keepFiles + keepCall*a.guard.Stats().Live); upto > 0 {
+			a.guard.Clean(upto, stored)
+		}
+	}
+}
+
+// restore takes over what an earlier run left: live calls, and commands whose
+// outcome is not known. The journal alone tells it, if nothing is missing in
+// it; else PostgreSQL is asked too.
+func (a *App) restore(ctx context.Context) error {
+	began := time.Now()
+	if a.journal == nil {
+		calls, err := a.load(ctx, a.guard.Restore)
+		if err != nil {
+			return err
+		}
+		return a.withdrawAll(ctx, nil, calls, began)
+	}
+	stored := max(a.journal.Stored(), a.spilled)
+	replay := a.guard.Replay(func(pos uint64) bool { return pos <= stored })
+	inputs := 0
+	found, err := a.journal.Replay(func(first uint64, n int, entries []byte) error {
+		if inputs/1_000_000 != (inputs+n)/1_000_000 {
+			a.log.Infof("reading the journal: %d million entries", (inputs+n)/1_000_000)
+		}
+		inputs += n
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return replay.Take(first, n, entries)
+	})
+	if err != nil {
+		return fmt.Errorf("read journal: %w", err)
+	}
+	a.journal.Skip(stored)
+	a.parts.run("journal", 5*time.Second, a.journal.Run)
+	whole := a.journal.Whole()
+	if whole != 0 && found.Entries > 0 && found.LostLast < whole {
+		out := replay.Done()
+		a.places = out.Places
+		a.tellReplayed(&out, &found, began)
+		a.withdraw(out.Commands)
+		return nil
+	}
+	return a.restoreBoth(ctx, replay, &found, began)
+}
+
+func (a *App) tellReplayed(out *guard.Replayed, found *journal.Replayed, began time.Time) {
+	if out.Bad > 0 {
+		a.log.Errorf("%d entries of the journal make no sense: passed over", out.Bad)
+	}
+	if out.Calls+len(out.Commands)+out.Inputs > 0 {
+		a.log.Infof("took over %d calls and %d commands from the journal (%d entries, %d MiB) in %v",
+			out.Calls, len(out.Commands), found.Entries, found.Bytes>>20, time.Since(began).Round(time.Millisecond))
+	}
+}
+
+// restoreBoth goes by the journal and PostgreSQL: at the first start, and
+// where something is missing in the journal.
+func (a *App) restoreBoth(ctx context.Context, replay *guard.Replay, found *journal.Replayed, began time.Time) error {
+	if found.Entries > 0 {
+		a.log.WithField("missing", found.Lost).Warn("the journal does not tell all: PostgreSQL is asked too")
+	}
+	merge := replay.Merge()
+	calls, err := a.load(ctx, merge.Add)
+	if err != nil {
+		return err
+	}
+	if n := merge.Done(); n > 0 {
+		a.log.Infof("%d calls of the journal are over, says PostgreSQL", n)
+	}
+	out := replay.Done()
+	a.places = out.Places
+	a.tellReplayed(&out, found, began)
+	if err := a.withdrawAll(ctx, out.Commands, calls, began); err != nil {
+		return err
+	}
+	head := a.journal.Head()
+	if err := a.journal.Wait(ctx, head); err != nil {
+		if !errors.Is(err, journal.ErrFailing) {
+			return fmt.Errorf("write journal: %w", err)
+		}
+		return nil // the journal has told; the next start asks PostgreSQL too
+	}
+	return a.journal.SetWhole(max(head, 1))
+}
+
+// load hands the calls that PostgreSQL holds as live to f.
+func (a *App) load(ctx context.Context, f func(call.Call)) (calls int, err error) {
+	if err := a.store.Flush(ctx); err != nil { // what an earlier run left on disk comes first
+		return 0, fmt.Errorf("write what an earlier run left: %w", err)
+	}
+	err = a.store.Load(ctx, a.nodeNames(), func(c call.Call) error {
+		f(c)
+		if calls++; calls%100_000 == 0 {
+			a.log.Infof("taking over calls: %d", calls)
+		}
+		if a.journal != nil && calls%4096 == 0 {
+			if err := a.journal.Wait(ctx, a.journal.Head()); !errors.Is(err, journal.ErrFailing) {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return calls, fmt.Errorf("take over calls: %w", err)
+	}
+	return calls, nil
+}
+
+// withdraw takes commands back that have no outcome. They are not sent as they
+// stand, for they may be an hour old: the calls' facts decide.
+func (a *App) withdraw(commands []call.Command) {
+	for i := range commands {
+		a.guard.Result(withdrawn(&commands[i], a.now(), "byeguard was started anew"))
+	}
+}
+
+// withdrawAll withdraws those that the journal knows, and those in PostgreSQL.
+func (a *App) withdrawAll(ctx context.Context, known []call.Command, calls int, began time.Time) error {
+	a.withdraw(known)
+	// The outcomes that the journal knows must be in the table before it is read.
+	if err := a.store.Flush(ctx); err != nil {
+		return fmt.Errorf("take over commands: %w", err)
+	}
+	if err := a.store.WithdrawOrphans(ctx, a.nodeNames()); err != nil {
+		return err
+	}
+	var commands []call.Command
+	err := a.store.PendingCommands(ctx, a.nodeNames(), func(c call.Command) error {
+		commands = append(commands, c)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("take over commands: %w", err)
+	}
+	a.withdraw(commands)
+	if calls+len(commands) > 0 {
+		a.log.Infof("took over %d calls and %d commands in %v", calls, len(commands), time.Since(began).Round(time.Millisecond))
+	}
+	return nil
+}
+
+func (a *App) nodeNames() (names []string) {
+	for _, n := range a.nodes {
+		names = append(names, n.cfg.Name)
+	}
+	return names
+}
+
+// resume is up to where the events of a node were read by an earlier run.
+func (a *App) resume(node string) evapi.Position {
+	p := a.places[node]
+	return evapi.Position{Boot: p.Boot, Seq: p.Seq}
+}
