@@ -157,8 +157,13 @@ func (a *App) startGuard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, n := range a.nodes { // before the calls of an earlier run may owe a BYE
+		n.learnHiding(ctx)
+	}
+	policy := a.cfg.policy(indialog.SameTarget)
+	policy.Hidden = a.hidden
 	opts := guard.Options{
-		Policy: a.cfg.policy(indialog.SameTarget), Holders: holders, Listers: listers, Resynced: a.resynced,
+		Policy: policy, Holders: holders, Listers: listers, Resynced: a.resynced,
 		Store: a.store, Sender: a.send, Logger: a.log, Clock: a.now,
 	}
 	if a.journal != nil {

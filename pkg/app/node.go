@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -26,6 +27,8 @@ type node struct {
 	events *evapi.Client
 	lost   *lostlog.Source
 	beat   *watchdog.Source
+
+	hides atomic.Bool // its topology
 
 	mu        sync.Mutex
 	connected bool
@@ -118,6 +121,7 @@ func (n *node) Connected(h evapi.Hello) {
 	if !checked { // its JSON-RPC was down when byeguard started
 		go n.checkLate()
 	}
+	go n.learnHiding(context.Background()) // it may have been restarted with other modules
 	n.log.WithFields(logrus.Fields{"kamailio": h.Version, "credit": h.Limit, "boot": h.Boot}).Info("connected to evapi")
 	if h.Restarted {
 		n.incident(call.IncidentRestarted, "the proxy was restarted and has forgotten its calls; they are followed by their own BYEs")

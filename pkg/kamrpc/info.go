@@ -11,7 +11,7 @@ import (
 )
 
 // Needed are the RPC commands that byeguard cannot do without.
-var Needed = []string{"core.uptime", "dlg.dlg_list", "dlg.list_match", "tm.t_uac_wait"}
+var Needed = []string{"core.modules", "core.uptime", "dlg.dlg_list", "dlg.list_match", "tm.t_uac_wait"}
 
 // Version returns what core.version tells, "kamailio 5.6.3 (x86_64/linux)".
 func (c *Client) Version(ctx context.Context) (string, error) {
@@ -28,7 +28,30 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 
 // Methods returns the names of all RPC commands of this Kamailio.
 func (c *Client) Methods(ctx context.Context) ([]string, error) {
-	const method = "system.listMethods"
+	return c.names(ctx, "system.listMethods")
+}
+
+// hiders are the modules that hide topology: the Call-ID, tags, Contacts or
+// routes on the wire are not those that Kamailio's script and we see.
+var hiders = []string{"topos", "topoh"}
+
+// Hiding returns the loaded modules that hide topology, nil if there are none.
+func (c *Client) Hiding(ctx context.Context) ([]string, error) {
+	loaded, err := c.names(ctx, "core.modules")
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for _, m := range loaded {
+		if m = strings.TrimSuffix(m, ".so"); slices.Contains(hiders, m) {
+			found = append(found, m)
+		}
+	}
+	return found, nil
+}
+
+// names asks a command that answers with a list of names.
+func (c *Client) names(ctx context.Context, method string) ([]string, error) {
 	result, err := c.ask(ctx, method)
 	if err != nil {
 		return nil, err

@@ -79,7 +79,21 @@ from byeguard.outbox where call_key = $1 order by created_at, id`},
 	if len(dialogs) > 0 {
 		st.Dialog = &dialogs[0]
 	}
-	return st, nil
+	return st, st.addNode(ctx, tx)
+}
+
+// addNode puts the one incident of the node before those of the call that
+// concerns each of its calls: topology hiding, under which nothing is sent.
+func (st *Story) addNode(ctx context.Context, tx *sqlx.Tx) error {
+	if st.CDR == nil {
+		return nil
+	}
+	var hidden []Incident
+	key := call.NodeIncident(Unescape(st.CDR.Node), call.IncidentHidden, "").Key
+	err := tx.SelectContext(ctx, &hidden, "select "+incidentColumns+
+		" from byeguard.incidents where call_key = $1 and state <> 'resolved'", key[:])
+	st.Incidents = append(hidden, st.Incidents...)
+	return err
 }
 
 func parseKey(id string) ([]byte, bool) {
