@@ -89,18 +89,23 @@ func run(args []string) int {
 	return exitOK
 }
 
+// names is the list as --faults takes it.
 func names(kinds []chaos.Kind) string {
-	if len(kinds) == len(chaos.Kinds()) {
+	switch len(kinds) {
+	case 0:
+		return "none"
+	case len(chaos.Kinds()):
 		return "all"
 	}
-	var words []string
+	return list(kinds, ",")
+}
+
+func list(kinds []chaos.Kind, separator string) string {
+	words := make([]string, 0, len(kinds))
 	for _, k := range kinds {
 		words = append(words, string(k))
 	}
-	if len(words) == 0 {
-		return "none"
-	}
-	return strings.Join(words, ",")
+	return strings.Join(words, separator)
 }
 
 func parse(args []string) (o chaos.Options, plan bool, err error) {
@@ -115,7 +120,7 @@ func parse(args []string) (o chaos.Options, plan bool, err error) {
 	f.StringArrayVar(&o.Args, "serve-flag", nil, "a further flag for byeguard serve, as --serve-flag=--log-level=debug")
 	f.BoolVar(&plan, "plan", false, "only print the schedule of faults")
 	f.Usage = func() {
-		fmt.Printf("byeguard-chaos runs byeguard under faults and judges what became of the calls.\n\n%s\nFaults: %s.\n", f.FlagUsages(), names2(chaos.Kinds()))
+		fmt.Printf("byeguard-chaos runs byeguard under faults and judges what became of the calls.\n\n%s\nFaults: %s.\n", f.FlagUsages(), list(chaos.Kinds(), ", "))
 	}
 	if err := f.Parse(args); err != nil {
 		return o, plan, err
@@ -133,14 +138,6 @@ func parse(args []string) (o chaos.Options, plan bool, err error) {
 		return o, plan, err
 	}
 	return o, plan, o.Validate()
-}
-
-func names2(kinds []chaos.Kind) string {
-	var words []string
-	for _, k := range kinds {
-		words = append(words, string(k))
-	}
-	return strings.Join(words, ", ")
 }
 
 // find looks for the byeguard program.

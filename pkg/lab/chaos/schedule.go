@@ -33,7 +33,7 @@ const (
 )
 
 // meanGap is the time between the beginnings of two faults, on average.
-const meanGap = 2500 * time.Millisecond
+const meanGap = 1500 * time.Millisecond
 
 // Plan returns the faults of a run: the same for the same seed, duration and
 // kinds. Faults of different things overlap. The first comes after a second,
