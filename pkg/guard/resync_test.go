@@ -170,7 +170,12 @@ func TestResync(t *testing.T) {
 	require.Equal(t, call.StateUp, c.State)
 	require.Equal(t, "sip:b@192.0.2.2", c.Leg(call.Callee).Contact)
 	require.Equal(t, int64(1_700_000_000e6), c.StartedAt())
-	require.True(t, w.is(func() bool { return len(w.commands) == 0 }))
+	// The end points of the call that vanished are asked, and nobody gets a BYE.
+	w.await(t, "two questions", func() bool { return len(w.commands) == 2 })
+	for _, cmd := range w.commands {
+		require.Equal(t, call.MethodOptions, cmd.Method)
+		require.Equal(t, "c"+two.String(), cmd.CallID)
+	}
 }
 
 // TestResyncFails: a snapshot that fails half-way, is of another run, or is not
