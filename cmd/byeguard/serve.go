@@ -39,7 +39,7 @@ the proxy. Without a database_url a private PostgreSQL cluster is started in
 		},
 	}
 	f := cmd.Flags()
-	f.StringArray("node", nil, "a node: NAME=EVAPI,JSONRPC (repeat for more)")
+	f.StringArray("node", nil, "a node: NAME=EVAPI,JSONRPC or NAME=udp:LISTEN/FROM,JSONRPC (repeat for more)")
 	f.String("mode", "", "compensate, or observe: detect and record, send nothing (default compensate)")
 	f.Duration("grace", 0, "how long the proxy's second BYE may take (default 250ms)")
 	f.Uint32("cseq-step", 0, "how far above the highest CSeq seen a BYE goes (default 100)")

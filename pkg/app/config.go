@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -48,6 +49,8 @@ type Config struct {
 type Node struct {
 	Name        string `koanf:"name"`         // as BYEGUARD_NODE in its configuration
 	Evapi       string `koanf:"evapi"`        // host:port
+	UDP         string `koanf:"udp"`          // in place of Evapi: ip:port where its datagrams arrive
+	UDPFrom     string `koanf:"udp_from"`     // with UDP: ip:port of the SIP socket that sends them
 	JSONRPC     string `koanf:"jsonrpc"`      // http://host:port/RPC
 	LogFile     string `koanf:"log_file"`     // "" = not followed
 	JournalUnit string `koanf:"journal_unit"` // "" = not followed
@@ -164,8 +167,8 @@ func (n *Node) validate() error {
 	if n.Name == "" {
 		return errors.New("name is missing; use the value of BYEGUARD_NODE in kamailio.cfg")
 	}
-	if _, _, err := net.SplitHostPort(n.Evapi); err != nil {
-		return fmt.Errorf("evapi: %q; use host:port, as 127.0.0.1:8448", n.Evapi)
+	if err := n.validateEvents(); err != nil {
+		return err
 	}
 	u, err := url.Parse(n.JSONRPC)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -173,6 +176,26 @@ func (n *Node) validate() error {
 	}
 	if n.LogFile != "" && n.JournalUnit != "" {
 		return errors.New("log_file and journal_unit exclude each other; keep one")
+	}
+	return nil
+}
+
+// validateEvents checks the one way on which the node's events come.
+func (n *Node) validateEvents() error {
+	if n.UDP == "" && n.UDPFrom == "" {
+		if _, _, err := net.SplitHostPort(n.Evapi); err != nil {
+			return fmt.Errorf("evapi: %q; use host:port, as 127.0.0.1:8448", n.Evapi)
+		}
+		return nil
+	}
+	if n.Evapi != "" {
+		return errors.New("evapi and udp exclude each other; keep the one that kamailio.cfg uses")
+	}
+	if _, err := netip.ParseAddrPort(n.UDP); err != nil {
+		return fmt.Errorf("udp: %q; use the ip:port of BYEGUARD_UDP, as 127.0.0.1:8449", n.UDP)
+	}
+	if _, err := netip.ParseAddrPort(n.UDPFrom); err != nil {
+		return fmt.Errorf("udp_from: %q; use the ip:port of the proxy's SIP socket that sends, as 192.0.2.1:5060", n.UDPFrom)
 	}
 	return nil
 }

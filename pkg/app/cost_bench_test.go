@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ const (
 )
 
 // arms of the comparison.
-var arms = [...]string{"plain", "db_mode=1", "byeguard"}
+var arms = [...]string{"plain", "db_mode=1", "byeguard", "byeguard-udp"}
 
 // cost is CPU time a call.
 type cost struct {
@@ -56,8 +57,8 @@ func BenchmarkCost(b *testing.B) {
 				round[arm] = costArm(ctx, b, program, pg, arm)
 			}
 			rounds = append(rounds, round)
-			b.Logf("CPU µs a call (kamailio+postgresql+byeguard): plain %s, db_mode=1 %s, byeguard %s",
-				round["plain"], round["db_mode=1"], round["byeguard"])
+			b.Logf("CPU µs a call (kamailio+postgresql+byeguard): plain %s, db_mode=1 %s, byeguard %s, byeguard-udp %s",
+				round["plain"], round["db_mode=1"], round["byeguard"], round["byeguard-udp"])
 		}
 	}
 	report := func(unit string, value func(map[string]cost) float64) {
@@ -74,11 +75,13 @@ func BenchmarkCost(b *testing.B) {
 	}
 	extra := func(r map[string]cost, arm string) float64 { return µs(r[arm].sum() - r["plain"].sum()) }
 	report("µs-more-db_mode=1", func(r map[string]cost) float64 { return extra(r, "db_mode=1") })
-	report("µs-more-byeguard", func(r map[string]cost) float64 { return extra(r, "byeguard") })
-	report("byeguard/db_mode=1", func(r map[string]cost) float64 { return extra(r, "byeguard") / extra(r, "db_mode=1") })
 	missing := 0
-	for _, r := range rounds {
-		missing += r["byeguard"].missing
+	for _, arm := range arms[2:] {
+		report("µs-more-"+arm, func(r map[string]cost) float64 { return extra(r, arm) })
+		report(arm+"/db_mode=1", func(r map[string]cost) float64 { return extra(r, arm) / extra(r, "db_mode=1") })
+		for _, r := range rounds {
+			missing += r[arm].missing
+		}
 	}
 	b.ReportMetric(float64(missing), "records-missing")
 	b.ReportMetric(0, "ns/op") // says nothing
@@ -94,7 +97,7 @@ func (c cost) String() string {
 // between arms, so that none pays for the one before.
 func costArm(ctx context.Context, b *testing.B, program string, pg *server, arm string) (c cost) {
 	b.Helper()
-	opts := lab.KamailioOptions{}
+	opts := lab.KamailioOptions{UDP: arm == "byeguard-udp"}
 	if arm == "db_mode=1" {
 		opts.Defines = map[string]string{"WITH_DIALOG_DB": "", "DIALOG_DB_URL": strconv.Quote(pg.kamailio)}
 	}
@@ -102,7 +105,7 @@ func costArm(ctx context.Context, b *testing.B, program string, pg *server, arm 
 	require.NoError(b, err)
 	defer func() { require.NoError(b, kam.Close()) }()
 	var guard *daemon
-	if arm == "byeguard" {
+	if strings.HasPrefix(arm, "byeguard") {
 		guard = startDaemon(ctx, b, program, kam, pg.byeguard)
 		defer guard.stop()
 	}
@@ -120,7 +123,7 @@ func costArm(ctx context.Context, b *testing.B, program string, pg *server, arm 
 	}
 	before := usage()
 	load(ctx, b, kam)
-	if arm == "byeguard" {
+	if strings.HasPrefix(arm, "byeguard") {
 		c.missing = pg.await(ctx, b, guard, costCalls)
 	}
 	pg.checkpoint(b) // what is still to be written belongs to it

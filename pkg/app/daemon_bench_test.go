@@ -47,8 +47,12 @@ func startDaemon(ctx context.Context, b *testing.B, program string, kam *lab.Kam
 	log, err := os.Create(filepath.Join(b.TempDir(), "byeguard.log"))
 	require.NoError(b, err)
 	defer log.Close()
+	events := kam.EvapiAddr
+	if kam.UDPAddr != "" {
+		events = "udp:" + kam.UDPAddr + "/" + kam.SIPAddr
+	}
 	cmd := exec.Command(program, "serve", "--database-url", database, "--data-dir", b.TempDir(), "--http", addr,
-		"--node", "lab="+kam.EvapiAddr+","+kam.RPCURL)
+		"--node", "lab="+events+","+kam.RPCURL)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	started, done := make(chan error), make(chan error, 1)

@@ -76,7 +76,8 @@ func fromEnviron(environ []string) map[string]any {
 }
 
 // ParseNodes reads nodes as flags and BYEGUARD_NODES give them:
-// NAME=EVAPI,JSONRPC, several parted by semicolons.
+// NAME=EVAPI,JSONRPC, several parted by semicolons. In place of EVAPI stands
+// udp:LISTEN/FROM for a node that sends datagrams.
 func ParseNodes(list string) ([]Node, error) {
 	var nodes []Node
 	for part := range strings.SplitSeq(list, ";") {
@@ -85,7 +86,14 @@ func ParseNodes(list string) ([]Node, error) {
 		if !ok || !ok2 {
 			return nil, fmt.Errorf("nodes: %q; use NAME=HOST:PORT,URL, as kam1=127.0.0.1:8448,http://127.0.0.1:8080/RPC", part)
 		}
-		nodes = append(nodes, Node{Name: name, Evapi: strings.TrimSpace(evapi), JSONRPC: strings.TrimSpace(rpc)})
+		n := Node{Name: name, JSONRPC: strings.TrimSpace(rpc)}
+		evapi = strings.TrimSpace(evapi)
+		if datagrams, ok := strings.CutPrefix(evapi, "udp:"); ok {
+			n.UDP, n.UDPFrom, _ = strings.Cut(datagrams, "/")
+		} else {
+			n.Evapi = evapi
+		}
+		nodes = append(nodes, n)
 	}
 	return nodes, nil
 }

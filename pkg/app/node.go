@@ -57,7 +57,8 @@ func (a *App) newNode(cfg *Node) (*node, error) {
 func (n *node) makeReader() (err error) {
 	a := n.app
 	n.events, err = evapi.New(evapi.Options{
-		Addr: n.cfg.Evapi, Node: n.cfg.Name, Logger: n.log, Now: a.now, Beat: n.beat.Beat, Rest: 5 * time.Millisecond, Resume: a.resume(n.cfg.Name),
+		Addr: n.cfg.Evapi, Listen: n.cfg.UDP, From: n.cfg.UDPFrom, Node: n.cfg.Name,
+		Logger: n.log, Now: a.now, Beat: n.beat.Beat, Rest: 5 * time.Millisecond, Resume: a.resume(n.cfg.Name),
 	})
 	return err
 }

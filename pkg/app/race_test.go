@@ -14,7 +14,13 @@ import (
 // BYEs by itself when its timer ends calls, and byeguard repairs every one.
 func TestNaturalRace(t *testing.T) {
 	t.Parallel()
-	eachKamailio(t, testNaturalRace)
+	eachKamailio(t, func(t *testing.T, b lab.Binary) { testNaturalRace(t, lab.KamailioOptions{Binary: b}) })
+}
+
+// The same where the proxy sends its events as datagrams.
+func TestNaturalRaceByUDP(t *testing.T) {
+	t.Parallel()
+	eachKamailio(t, func(t *testing.T, b lab.Binary) { testNaturalRace(t, lab.KamailioOptions{Binary: b, UDP: true}) })
 }
 
 // eachKamailio runs a test on every Kamailio of this machine: Debian 12's, and
@@ -31,9 +37,9 @@ func eachKamailio(t *testing.T, test func(*testing.T, lab.Binary)) {
 	}
 }
 
-func testNaturalRace(t *testing.T, b lab.Binary) {
+func testNaturalRace(t *testing.T, o lab.KamailioOptions) {
 	t.Helper()
-	s := newSite(t, siteOptions{kamailio: lab.KamailioOptions{Binary: b}})
+	s := newSite(t, siteOptions{kamailio: o})
 	const calls, stay, rounds = 60, 5, 8
 	others := s.calls(stay, lab.CallOptions{})
 	live := map[string]bool{}

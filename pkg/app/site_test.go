@@ -81,6 +81,9 @@ func (s *site) guard(change func(*app.Config)) {
 	cfg.DataDir = s.dir
 	cfg.LogLevel = "debug"
 	cfg.Nodes = []app.Node{{Name: "lab", Evapi: s.kam.EvapiAddr, JSONRPC: s.kam.RPCURL}}
+	if s.kam.UDPAddr != "" {
+		cfg.Nodes[0].UDP, cfg.Nodes[0].UDPFrom = s.kam.UDPAddr, s.kam.SIPAddr
+	}
 	if change != nil {
 		change(&cfg)
 	}

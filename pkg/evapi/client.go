@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"time"
 )
 
-// Client reads the events of one Kamailio node.
+// Client reads the events of one Kamailio node, over evapi or as datagrams.
 type Client struct {
 	opts    Options
 	tracker *Tracker
@@ -67,6 +68,9 @@ var errNoConnection = errors.New("connect to evapi")
 
 func (c *Client) connection(ctx context.Context, h Handler) error {
 	conn, err := c.dial(ctx)
+	if err != nil && c.opts.Listen != "" {
+		return fmt.Errorf("%w: listen for datagrams on %s: %w", errNoConnection, c.opts.Listen, err)
+	}
 	if err != nil {
 		return fmt.Errorf("%w at %s (is kamailio up, and evapi bound there?): %w", errNoConnection, c.opts.Addr, err)
 	}
@@ -88,7 +92,13 @@ func (c *Client) dial(ctx context.Context) (*socket, error) {
 	done := make(chan result, 1)
 	go func() {
 		d := net.Dialer{Control: setBuffers(c.opts.RcvBuf)}
-		conn, err := d.DialContext(ctx, "tcp", c.opts.Addr)
+		network, addr := "tcp", c.opts.Addr
+		if c.opts.Listen != "" {
+			// A connected socket takes datagrams of that one peer alone.
+			d.LocalAddr = net.UDPAddrFromAddrPort(netip.MustParseAddrPort(c.opts.Listen))
+			network, addr = "udp", c.opts.From
+		}
+		conn, err := d.DialContext(ctx, network, addr)
 		done <- result{conn, err}
 	}()
 	tick := time.NewTicker(beatEvery)

@@ -12,7 +12,7 @@ import (
 // control takes a hello or sync frame.
 func (s *session) control(f Frame, now time.Time) error {
 	switch {
-	case f.Kind == FrameHello && !s.hello:
+	case !s.hello && (f.Kind == FrameHello || s.datagram != nil):
 		return s.welcome(f.Control, now)
 	case !s.hello:
 		return nil // a sync that an earlier client of the same tag asked for

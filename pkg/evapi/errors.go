@@ -34,8 +34,10 @@ var (
 	ErrNotByeguard = errors.New("no answer to hello")
 	// ErrNode says that the node calls itself otherwise than it was configured.
 	ErrNode = errors.New("node name differs")
-	// ErrDead says that the node answered no sync.
-	ErrDead = errors.New("no answer to sync")
+	// ErrDead says that the node answered no sync, or sent none.
+	ErrDead = errors.New("no sync")
+	// ErrSilent says that no datagram ever came.
+	ErrSilent = errors.New("no datagram")
 	// ErrSlow says that the handler refused a batch.
 	ErrSlow = errors.New("events not taken by the handler")
 	// ErrWrite says that an acknowledgement could not be written in time.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -41,6 +42,8 @@ const (
 // Options of a Client. Zero values mean the defaults; Addr and Node have none.
 type Options struct {
 	Addr   string // host:port of the node's evapi
+	Listen string // in place of Addr: ip:port where the node's UDP datagrams arrive
+	From   string // with Listen: ip:port of the proxy's SIP socket that sends them; no others are read
 	Node   string // the node's name; must be what BYEGUARD_NODE says there
 	Reader string // how this reader is called in hello; up to 32 of A-Z a-z 0-9 . _ -
 
@@ -77,6 +80,9 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() {
+	if o.Listen != "" {
+		o.Addr = "udp:" + o.Listen
+	}
 	def(&o.Reader, DefaultReader)
 	def(&o.MaxFrame, DefaultMaxFrame)
 	def(&o.MaxBatch, DefaultMaxBatch)
@@ -113,7 +119,13 @@ func def[T comparable](v *T, d T) {
 // Validate says what is wrong with the options. Zero values that have a default
 // are right.
 func (o Options) Validate() error {
-	if _, _, err := net.SplitHostPort(o.Addr); err != nil {
+	if o.Listen != "" {
+		for _, addr := range [...]string{o.Listen, o.From} {
+			if _, err := netip.ParseAddrPort(addr); err != nil {
+				return fmt.Errorf("UDP address %q: want ip:port: %w", addr, err)
+			}
+		}
+	} else if _, _, err := net.SplitHostPort(o.Addr); err != nil {
 		return fmt.Errorf("evapi address %q: want host:port: %w", o.Addr, err)
 	}
 	if o.Node == "" {

@@ -29,14 +29,21 @@ type session struct {
 	drained  int          // frames read since the reader last waited
 	busy     time.Time    // no rest before this
 	rest     *time.Timer
-	out      []byte    // a frame to write
-	badUntil time.Time // no further log line about bad frames before this
-	badCount uint64    // bad frames not logged yet
+	restFor  time.Duration // how long; 0 = no rests
+	restMax  int           // frames since the last wait that keep the reader from resting
+	datagram []byte        // UDP only: what one is read into
+	out      []byte        // a frame to write
+	badUntil time.Time     // no further log line about bad frames before this
+	badCount uint64        // bad frames not logged yet
 }
 
 func newSession(c *Client, conn *socket, h Handler) *session {
 	c.framer.Reset()
-	return &session{c: c, conn: conn, h: h, rest: time.NewTimer(time.Hour)}
+	s := &session{c: c, conn: conn, h: h, rest: time.NewTimer(time.Hour), restFor: c.opts.Rest, restMax: restBelow}
+	if c.opts.Listen != "" {
+		s.prepareDatagrams()
+	}
+	return s
 }
 
 // run is the reader. Each turn reads what there is and hands it on; once nothing
@@ -46,30 +53,25 @@ func (s *session) run(ctx context.Context) error {
 	o := &s.c.opts
 	defer s.rest.Stop()
 	s.begun = o.Now()
-	if err := s.write("byeguard hello 1 " + o.Reader); err != nil {
-		return err
+	if s.datagram == nil {
+		if err := s.write("byeguard hello 1 " + o.Reader); err != nil {
+			return err
+		}
 	}
 	for {
 		o.Beat()
-		n, rerr := s.c.framer.Fill(s.conn)
-		now := o.Now()
-		if n > 0 {
-			s.c.n.reads.Add(1)
-			s.c.n.bytes.Add(uint64(n))
-			if err := s.frames(now); err != nil {
-				return err
-			}
-		}
+		now, err := s.read()
 		if ctx.Err() != nil {
 			return ctx.Err() // after what was read was handed on
 		}
-		if rerr != nil && !errors.Is(rerr, errEmpty) {
-			return s.readError(rerr)
+		empty := errors.Is(err, errEmpty)
+		if err != nil && !empty {
+			return err
 		}
 		if err := s.watch(now); err != nil {
 			return err
 		}
-		if n > 0 {
+		if !empty {
 			continue // there may be more
 		}
 		if err := s.ack(); err != nil {
@@ -79,6 +81,26 @@ func (s *session) run(ctx context.Context) error {
 			return s.readError(err)
 		}
 	}
+}
+
+// read hands on what there is to read, errEmpty if nothing.
+func (s *session) read() (now time.Time, err error) {
+	if s.datagram != nil {
+		return s.receive()
+	}
+	n, rerr := s.c.framer.Fill(s.conn)
+	now = s.c.opts.Now()
+	if n > 0 {
+		s.c.n.reads.Add(1)
+		s.c.n.bytes.Add(uint64(n))
+		if err := s.frames(now); err != nil {
+			return now, err
+		}
+	}
+	if rerr != nil && !errors.Is(rerr, errEmpty) {
+		rerr = s.readError(rerr)
+	}
+	return now, rerr
 }
 
 // pause lets time pass until there is something to read again. Where little came
@@ -91,10 +113,10 @@ func (s *session) pause(ctx context.Context, now time.Time) error {
 	drained := s.drained
 	s.drained = 0
 	switch {
-	case drained >= restBelow:
+	case drained >= s.restMax:
 		s.busy = now.Add(busyFor)
-	case drained > 0 && o.Rest > 0 && s.hello && !now.Before(s.busy):
-		s.rest.Reset(o.Rest)
+	case drained > 0 && s.restFor > 0 && s.hello && !now.Before(s.busy):
+		s.rest.Reset(s.restFor)
 		select {
 		case <-s.rest.C:
 		case <-ctx.Done():
@@ -205,6 +227,9 @@ func (s *session) own(f Frame, now time.Time) error {
 		s.newest, s.counted = f.Sent, true
 		s.c.n.lastSent.Store(f.Sent)
 	}
+	if s.datagram != nil {
+		return nil
+	}
 	if s.unacked++; s.unacked >= s.c.opts.AckEvery {
 		return s.ack()
 	}
@@ -272,6 +297,14 @@ func (s *session) gaps() {
 // watch does what is due by time: gaps, a sync, giving up.
 func (s *session) watch(now time.Time) error {
 	o := &s.c.opts
+	if s.datagram != nil {
+		if since := now.Sub(latest(s.begun, s.lastOwn)); since >= o.DeadAfter {
+			return s.silent(since)
+		}
+		s.c.tracker.Expire(now)
+		s.gaps()
+		return nil
+	}
 	if !s.hello {
 		if now.Sub(s.begun) >= o.HelloTimeout {
 			return fmt.Errorf("%w from %s: does kamailio.cfg include byeguard-routes.cfg?", ErrNotByeguard, o.Addr)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,11 +29,11 @@ var errEmpty = errors.New("nothing to read")
 // takeSocket takes the connection over; conn is closed.
 func takeSocket(conn net.Conn) (*socket, error) {
 	defer conn.Close()
-	tcp, ok := conn.(*net.TCPConn)
+	own, ok := conn.(syscall.Conn)
 	if !ok {
-		return nil, fmt.Errorf("%T is no TCP connection", conn)
+		return nil, fmt.Errorf("%T is no socket", conn)
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := own.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +48,15 @@ func takeSocket(conn net.Conn) (*socket, error) {
 
 // Read returns what there is, or errEmpty. It never waits.
 func (s *socket) Read(b []byte) (int, error) {
+	n, err := s.receive(b)
+	if n == 0 && err == nil && len(b) > 0 {
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+// receive is Read for datagrams, which may be empty.
+func (s *socket) receive(b []byte) (int, error) {
 	for {
 		n, _, err := unix.Recvfrom(s.fd, b, unix.MSG_DONTWAIT)
 		switch {
@@ -56,11 +66,15 @@ func (s *socket) Read(b []byte) (int, error) {
 			return 0, errEmpty
 		case err != nil:
 			return 0, err
-		case n == 0 && len(b) > 0:
-			return 0, io.EOF
 		}
 		return n, nil
 	}
+}
+
+// receiveBuffer returns what the kernel granted, bytes.
+func (s *socket) receiveBuffer() int {
+	n, _ := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+	return n
 }
 
 // wait returns when there is something to read (an end or an error of the

@@ -42,6 +42,8 @@ type KamailioOptions struct {
 	Children int
 	// SharedMemMB and PkgMemMB are -m and -M; defaults 256 and Kamailio's own.
 	SharedMemMB, PkgMemMB int
+	// UDP has events sent as datagrams to UDPAddr instead of over evapi.
+	UDP bool
 	// IPv6 listens on [::1] too.
 	IPv6 bool
 	// LogSink gets every line that Kamailio logs, from one goroutine.
@@ -56,8 +58,9 @@ type Kamailio struct {
 	// SIPAddr is host:port for SIP by UDP and TCP; SIPAddr6 the same on [::1],
 	// "" without IPv6.
 	SIPAddr, SIPAddr6 string
-	// EvapiAddr is host:port of the event API.
-	EvapiAddr string
+	// EvapiAddr is host:port of the event API; UDPAddr, with KamailioOptions.UDP,
+	// where events go to instead. The other one is "".
+	EvapiAddr, UDPAddr string
 	// RPCURL is where JSON-RPC is POSTed to.
 	RPCURL string
 	// LogPath is the file with everything that Kamailio wrote to stderr; it
@@ -138,7 +141,11 @@ func (k *Kamailio) prepare() error {
 	if k.opts.IPv6 {
 		k.SIPAddr6 = addr("::1", ports[0])
 	}
-	k.EvapiAddr = addr("127.0.0.1", ports[1])
+	if k.opts.UDP {
+		k.UDPAddr = addr("127.0.0.1", ports[1])
+	} else {
+		k.EvapiAddr = addr("127.0.0.1", ports[1])
+	}
 	k.RPCURL = "http://" + addr("127.0.0.1", ports[2]) + "/RPC"
 	k.rpc = NewRPC(k.RPCURL)
 	main, err := k.writeConfig()
@@ -214,7 +221,7 @@ func (k *Kamailio) answers(ctx context.Context) error {
 	if _, err := Ping(ctx, k.SIPAddr, 200*time.Millisecond); err != nil {
 		return err
 	}
-	if !k.opts.Plain && k.opts.Config == "" && !listening(k.EvapiAddr) {
+	if !k.opts.Plain && k.opts.Config == "" && k.EvapiAddr != "" && !listening(k.EvapiAddr) {
 		return errors.New("evapi does not listen")
 	}
 	return nil

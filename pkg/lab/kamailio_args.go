@@ -99,7 +99,11 @@ func (k *Kamailio) defines(sip, evapi, rpc int) map[string]string {
 	d["LAB"] = ""
 	d["LISTEN_UDP"], d["LISTEN_TCP"], d["LISTEN_RPC"] = "udp:"+local(sip), "tcp:"+local(sip), "tcp:"+local(rpc)
 	d["LAB_SELF"] = strconv.Quote("sip:" + local(sip))
-	d["BYEGUARD_EVAPI_BIND"] = strconv.Quote(local(evapi))
+	if k.opts.UDP {
+		d["BYEGUARD_UDP"] = strconv.Quote("sip:" + local(evapi))
+	} else {
+		d["BYEGUARD_EVAPI_BIND"] = strconv.Quote(local(evapi))
+	}
 	d["BYEGUARD_NODE"] = strconv.Quote("lab")
 	// The config sends calls to NEXT_HOP; here they go where their Request-URI
 	// says, so that one proxy serves any number of agents.
