@@ -42,7 +42,7 @@ CREATE INDEX cdr_partials_seq ON byeguard.cdr_partials (seq);
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION byeguard.keep_cdr_revision() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    aside CONSTANT text[] := '{version,revision,revision_reason,updated_at,closed_at,seq,parts}';
+    aside CONSTANT text[] := '{version,revision,revision_reason,updated_at,closed_at,seq,parts,life}';
 BEGIN
     NEW.closed_at := coalesce(OLD.closed_at, NEW.closed_at);
     IF to_jsonb(OLD) - aside = to_jsonb(NEW) - aside THEN

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -12,22 +13,44 @@ import (
 	"github.com/byeguard/byeguard/pkg/table"
 )
 
-func newCDRsCommand(open opener) *cobra.Command { return cdrsCommand(systemConsole(), open) }
+func newCDRsCommand(open opener, rates billingOpener) *cobra.Command {
+	return cdrsCommand(systemConsole(), open, rates)
+}
 
-func cdrsCommand(con console, open opener) *cobra.Command {
-	l := &lister[store.CDR]{
-		what: "CDRs", columns: cdrColumns,
-		states: []string{string(billing.StateOpen), string(billing.StateFinal)},
-		list:   (*store.Store).ListCDRs,
-		cursor: func(c *store.CDR) store.Cursor { return store.Cursor{At: c.Started, ID: c.Key} },
+func cdrsCommand(con console, open opener, settings billingOpener) *cobra.Command {
+	return group("cdrs", "The records that calls are billed from",
+		newCDRsList(con, open, settings), newCDRsShow(con, open, settings), newCDRsExport(con, open, settings))
+}
+
+func newCDRsList(con console, open opener, settings billingOpener) *cobra.Command {
+	var more moreCDRFlags
+	var b billingSettings
+	l := &lister[ratedCDR]{
+		what: "CDRs", columns: ratedColumns, states: cdrStates,
+		list: func(s *store.Store, ctx context.Context, f store.Filter) ([]ratedCDR, error) {
+			list, err := s.ListCDRs(ctx, f)
+			return b.rate(list), err
+		},
+		cursor: func(c *ratedCDR) store.Cursor { return store.Cursor{At: c.Started, ID: c.Key} },
+		narrow: func(f *store.Filter) (err error) {
+			if f.CDRs, err = more.filter(); err != nil {
+				return usageError{err}
+			}
+			if b, err = settings(); err != nil {
+				return err
+			}
+			b.mask = b.mask || more.mask
+			f.CDRs.LateAfter = b.rates.LateAfter
+			return b.knows(more.carrier)
+		},
+		keep: func(c *ratedCDR) bool { return more.carrier == "" || c.rec.Rating.Carrier == more.carrier },
 	}
-	var repaired bool
-	list := l.command(con, open, "List the records of calls, those that started last first",
-		func(c *store.CDR) bool { return !repaired || c.Repaired })
+	list := l.command(con, open, "List the records of calls, those that started last first")
 	list.Example = `  byeguard cdrs list --since 2h --repaired
+  byeguard cdrs list --number +4930123456 --released-by proxy
   byeguard cdrs list --since 2026-11-01 --until 2026-11-30 --limit 0 --output csv > november.csv`
-	list.Flags().BoolVar(&repaired, "repaired", false, "only calls with a side that byeguard had to close")
-	return group("cdrs", "The records that calls are billed from", list)
+	more.add(list)
+	return list
 }
 
 type cdr = store.CDR

@@ -21,7 +21,7 @@ func dialogsCommand(con console, open opener) *cobra.Command {
 		cursor: func(d *store.Dialog) store.Cursor { return store.Cursor{At: d.Started, ID: d.Key} },
 	}
 	return group("dialogs", "Calls that are up or not accounted for yet",
-		l.command(con, open, "List the live calls, those that started last first", nil),
+		l.command(con, open, "List the live calls, those that started last first"),
 		newDialogsShow(con, open))
 }
 

@@ -23,7 +23,7 @@ func incidentsCommand(con console, open opener) *cobra.Command {
 		},
 	}
 	return group("incidents", "What a person should look at",
-		l.command(con, open, "List the incidents, those that opened last first", nil),
+		l.command(con, open, "List the incidents, those that opened last first"),
 		newIncidentsShow(con, open))
 }
 

@@ -75,11 +75,14 @@ type lister[T any] struct {
 	states  []string // that --state takes
 	list    func(*store.Store, context.Context, store.Filter) ([]T, error)
 	cursor  func(*T) store.Cursor
+	// narrow and keep are for flags more than all lists have: narrow adds what
+	// the database can choose by, keep chooses of the rows. nil = nothing.
+	narrow func(*store.Filter) error
+	keep   func(*T) bool
 }
 
-// command returns the list command. It may be given flags more, which keep
-// turns into a choice of rows.
-func (l *lister[T]) command(con console, open opener, short string, keep func(*T) bool) *cobra.Command {
+// command returns the list command. It may be given more flags.
+func (l *lister[T]) command(con console, open opener, short string) *cobra.Command {
 	var flags listFlags
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -91,12 +94,17 @@ func (l *lister[T]) command(con console, open opener, short string, keep func(*T
 				return usageError{err}
 			}
 			opts.Width = con.width(cmd.OutOrStdout())
+			if l.narrow != nil {
+				if err := l.narrow(&f); err != nil {
+					return err
+				}
+			}
 			s, err := open(cmd.Context())
 			if err != nil {
 				return err
 			}
 			w := table.NewWriter(cmd.OutOrStdout(), l.columns, opts)
-			err = errors.Join(l.each(cmd.Context(), s, f, keep, w.Add), s.Close())
+			err = errors.Join(l.each(cmd.Context(), s, f, w.Add), s.Close())
 			if err != nil {
 				return err
 			}
@@ -111,11 +119,11 @@ func (l *lister[T]) command(con console, open opener, short string, keep func(*T
 }
 
 // each hands the rows of a list to add, page by page. A limit of 0 is none.
-func (l *lister[T]) each(ctx context.Context, s *store.Store, f store.Filter, keep func(*T) bool, add func(*T) error) error {
+func (l *lister[T]) each(ctx context.Context, s *store.Store, f store.Filter, add func(*T) error) error {
 	left := f.Limit
 	for {
 		f.Limit = pageRows
-		if left > 0 && keep == nil {
+		if left > 0 && l.keep == nil {
 			f.Limit = min(left, pageRows)
 		}
 		page, err := l.list(s, ctx, f)
@@ -123,7 +131,7 @@ func (l *lister[T]) each(ctx context.Context, s *store.Store, f store.Filter, ke
 			return err
 		}
 		for i := range page {
-			if keep != nil && !keep(&page[i]) {
+			if l.keep != nil && !l.keep(&page[i]) {
 				continue
 			}
 			if err := add(&page[i]); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"github.com/byeguard/byeguard/pkg/billing"
 	"github.com/byeguard/byeguard/pkg/call"
 	"github.com/byeguard/byeguard/pkg/lab"
 	"github.com/byeguard/byeguard/pkg/store"
@@ -154,9 +155,12 @@ func (f *flow) failed() *flow {
 
 // bench is a database with calls in it, and commands that read it.
 type bench struct {
-	t   *testing.T
-	url string
-	con console
+	t     *testing.T
+	url   string
+	con   console
+	rates string // text of the rates file
+	mask  bool
+	keep  store.Keep
 }
 
 func newBench(t *testing.T, flows ...*flow) *bench {
@@ -206,7 +210,10 @@ func (b *bench) run(args ...string) (stdout, stderr string, err error) {
 	}
 	root := &cobra.Command{Use: "byeguard", SilenceUsage: true, SilenceErrors: true}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(dialogsCommand(b.con, open), callsCommand(b.con, open), incidentsCommand(b.con, open), cdrsCommand(b.con, open),
+	root.AddCommand(dialogsCommand(b.con, open), callsCommand(b.con, open), incidentsCommand(b.con, open), cdrsCommand(b.con, open, b.settings),
+		reportCommand(b.con, open, b.settings), retentionCommand(b.con, func(context.Context) (store.Options, error) {
+			return store.Options{URL: b.url, Keep: b.keep}, nil
+		}),
 		migrateCommand(b.con, func(context.Context) (store.Options, error) { return store.Options{URL: b.url}, nil }))
 	var out, errs bytes.Buffer
 	root.SetOut(&out)
@@ -214,6 +221,11 @@ func (b *bench) run(args ...string) (stdout, stderr string, err error) {
 	root.SetArgs(args)
 	err = root.ExecuteContext(b.t.Context())
 	return out.String(), errs.String(), err
+}
+
+func (b *bench) settings() (billingSettings, error) {
+	rates, err := billing.ParseRates([]byte(b.rates))
+	return billingSettings{rates: rates, mask: b.mask}, err
 }
 
 // print is run for what must succeed without a word on stderr.

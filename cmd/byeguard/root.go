@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/byeguard/byeguard/pkg/app"
+	"github.com/byeguard/byeguard/pkg/billing"
 	"github.com/byeguard/byeguard/pkg/store"
 )
 
@@ -39,10 +40,12 @@ Exit status: 0 done, 1 failed, 2 the command line is wrong.`,
 	f.StringP("config", "c", "", "configuration file (YAML)")
 	f.String("database-url", "", "PostgreSQL: a postgres:// URL (default: the private cluster in --data-dir)")
 	f.String("data-dir", "", "directory of the private PostgreSQL cluster (default "+app.DefaultConfig().DataDir+")")
+	f.String("rates", "", "what carriers bill: a YAML file, see docs/billing.md")
 	f.String("log-level", "", "error, warning, info or debug (default info)")
 	f.String("log-format", "", "text or json (default text)")
 
 	open := func(ctx context.Context) (*store.Store, error) { return openReader(ctx, root) }
+	settings := func() (billingSettings, error) { return readBillingSettings(root) }
 	root.AddCommand(
 		newServeCommand(),
 		newStatusCommand(),
@@ -52,7 +55,9 @@ Exit status: 0 done, 1 failed, 2 the command line is wrong.`,
 		newDialogsCommand(open),
 		newCallsCommand(open),
 		newIncidentsCommand(open),
-		newCDRsCommand(open),
+		newCDRsCommand(open, settings),
+		newReportCommand(open, settings),
+		newRetentionCommand(func(context.Context) (store.Options, error) { return retentionOptions(root) }),
 	)
 	return root
 }
@@ -86,7 +91,9 @@ func isConfigFlag(name string) bool {
 	case "database-url", "data-dir", "log-level", "log-format", "mode", "grace", "cseq-step",
 		"stuck-after", "bye-rate", "http", "auto-migrate", "journal-dir", "journal-max",
 		"probe-rate", "probe-again", "probe-slow", "max-age", "zombie-after", "zombie",
-		"mass-action-rate", "mass-action-share", "clock-skew":
+		"mass-action-rate", "mass-action-share", "clock-skew",
+		"rates", "mask-numbers", "long-call-every",
+		"retention-events", "retention-cdrs", "retention-incidents", "retention-evidence":
 		return true
 	}
 	return false
@@ -110,6 +117,31 @@ func openReader(ctx context.Context, root *cobra.Command) (*store.Store, error) 
 	}
 	opts.ReadOnly = true
 	return store.Open(ctx, opts)
+}
+
+// readBillingSettings reads the rates that the configuration names.
+func readBillingSettings(root *cobra.Command) (b billingSettings, err error) {
+	cfg, err := loadConfig(root)
+	if err != nil {
+		return b, err
+	}
+	b.mask = cfg.MaskNumbers
+	b.rates, err = billing.LoadRates(cfg.Rates)
+	return b, err
+}
+
+// retentionOptions says what retention is to do, and where.
+func retentionOptions(root *cobra.Command) (store.Options, error) {
+	opts := store.DefaultOptions()
+	cfg, err := loadConfig(root)
+	if err != nil {
+		return opts, err
+	}
+	if opts.URL, err = app.FindDatabase(&cfg); err != nil {
+		return opts, err
+	}
+	opts.Keep, err = cfg.Keep()
+	return opts, err
 }
 
 // newLogger returns the daemon's logger.

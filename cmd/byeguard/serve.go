@@ -58,6 +58,12 @@ the proxy. Without a database_url a private PostgreSQL cluster is started in
 	f.String("journal-dir", "", "directory of the journal (default journal in --data-dir)")
 	f.Int("journal-max", 0, "most MiB on disk of the journal, and of what waits for PostgreSQL (default 16384)")
 	f.Bool("auto-migrate", true, "bring the database schema up to date at start")
+	f.Bool("mask-numbers", false, "commands hide numbers behind asterisks")
+	f.String("long-call-every", "", "a partial record of calls that are still up, so often (default 0: none)")
+	f.String("retention-events", "", "drop evidence that is older, as 30d (default 0: never)")
+	f.String("retention-cdrs", "", "drop CDRs that are older, as 400d (default 0: never)")
+	f.String("retention-incidents", "", "drop settled incidents and commands that are older (default 0: never)")
+	f.String("retention-evidence", "", "but keep evidence and CDRs of calls with incidents so long (default 0: no longer than others)")
 	f.Bool("no-watchdog", false, "run without the watching parent process")
 	return cmd
 }

@@ -12,9 +12,11 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/byeguard/byeguard/pkg/billing"
 	"github.com/byeguard/byeguard/pkg/call"
 	"github.com/byeguard/byeguard/pkg/compensate"
 	"github.com/byeguard/byeguard/pkg/control"
+	"github.com/byeguard/byeguard/pkg/store"
 )
 
 // Config is byeguard's configuration. The keys are documented in
@@ -43,6 +45,14 @@ type Config struct {
 	HTTP        string        `koanf:"http"`              // "" = no HTTP
 	LogLevel    string        `koanf:"log_level"`
 	LogFormat   string        `koanf:"log_format"` // "text" or "json"
+
+	Rates              string        `koanf:"rates"`               // file of carriers and their rates; "" = none
+	MaskNumbers        bool          `koanf:"mask_numbers"`        // commands print no whole number
+	LongCallEvery      time.Duration `koanf:"long_call_every"`     // partial records; 0 = none
+	RetentionEvents    time.Duration `koanf:"retention_events"`    // 0 = for ever, here and below
+	RetentionCDRs      time.Duration `koanf:"retention_cdrs"`      //
+	RetentionIncidents time.Duration `koanf:"retention_incidents"` // settled ones, and commands
+	RetentionEvidence  time.Duration `koanf:"retention_evidence"`  // of calls with incidents; 0 = as others
 }
 
 // Node is one Kamailio.
@@ -160,7 +170,27 @@ func (c *Config) Validate() error {
 	if c.JournalMax < 64 {
 		bad("journal_max: %d; use 64 (MiB) or more", c.JournalMax)
 	}
+	if c.LongCallEvery != 0 && c.LongCallEvery < time.Minute {
+		bad("long_call_every: %v; use 1m or more, or 0 for no partial records", c.LongCallEvery)
+	}
+	if _, err := c.Keep(); err != nil {
+		bad("%w", err)
+	}
+	if c.Rates != "" {
+		if _, err := billing.LoadRates(c.Rates); err != nil {
+			bad("%w", err)
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// Keep returns what the retention keys say.
+func (c *Config) Keep() (store.Keep, error) {
+	k := store.Keep{Events: c.RetentionEvents, CDRs: c.RetentionCDRs, Incidents: c.RetentionIncidents, Evidence: c.RetentionEvidence}
+	if err := k.Validate(); err != nil {
+		return k, fmt.Errorf("retention_%w", err)
+	}
+	return k, nil
 }
 
 func (n *Node) validate() error {

@@ -57,6 +57,11 @@ func (a *App) startStore(ctx context.Context) error {
 			}
 		}
 	}
+	opts.LongCallEvery = a.cfg.LongCallEvery
+	var err error
+	if opts.Keep, err = a.cfg.Keep(); err != nil {
+		return err
+	}
 	if err := a.openStore(ctx, opts); err != nil {
 		return err
 	}

@@ -6,7 +6,9 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/knadh/koanf/parsers/yaml"
@@ -52,12 +54,28 @@ func LoadConfig(path string, environ []string, flags map[string]any) (Config, er
 	}
 	err := k.UnmarshalWithConf("", &cfg, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
 		Result: &cfg, TagName: "koanf", WeaklyTypedInput: true, ErrorUnused: true,
-		DecodeHook: mapstructure.StringToTimeDurationHookFunc(),
+		DecodeHook: durationHook,
 	}})
 	if err != nil {
 		return cfg, fmt.Errorf("read configuration: %w", oneLine(err))
 	}
 	return cfg, nil
+}
+
+// durationHook reads times like 250ms, and whole days like 30d.
+func durationHook(from, to reflect.Type, v any) (any, error) {
+	text, ok := v.(string)
+	if !ok || from.Kind() != reflect.String || to != reflect.TypeFor[time.Duration]() {
+		return v, nil
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return nil, fmt.Errorf("time %q: use whole days, as 30d", text)
+		}
+		return time.Duration(n) * 24 * time.Hour, nil
+	}
+	return time.ParseDuration(text)
 }
 
 // fromEnviron takes BYEGUARD_DATABASE_URL as database_url, and so on. Variables

@@ -1,8 +1,8 @@
 package billing
 
-// Row is a record as the store has it: facts, nothing derived. Texts are as in
-// SIP messages, in the form that the database holds. Times are Unix time in µs
-// on the proxy's clock; 0 = not known.
+// Row is a record as the store has it: facts, nothing derived. Texts are the
+// bytes of SIP messages. Times are Unix time in µs on the proxy's clock; 0 = not
+// known.
 type Row struct {
 	Seq      int64    // its place in the order of hand-over; 0 = an open record, not handed over
 	Key      [16]byte // call.Key
@@ -41,4 +41,5 @@ type Row struct {
 	RepairedLeg string
 	RepairWhy   string
 	Attempts    int
+	NotSeen     string // a call.Touch: what of the call byeguard could not see; "" = all was seen
 }

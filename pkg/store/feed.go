@@ -24,7 +24,7 @@ type Feed struct {
 const rowColumns = `%s as seq, c.call_key, c.started, c.revision, c.revision_reason, %s, %s, c.state, c.disposition,
 c.node, c.call_id, c.caller_tag, c.callee_tag, c.caller_uri, c.callee_uri, c.caller_addr, c.callee_addr,
 c.setup_at, c.answered_at, c.confirmed_at, c.ended_at, c.duration_ms, c.caller_end, c.caller_how, c.callee_end, c.callee_how,
-c.closed_at, c.released_by, c.code, c.cause, c.repaired, c.repaired_leg, c.repair_why, c.attempts`
+c.closed_at, c.released_by, c.code, c.cause, c.repaired, c.repaired_leg, c.repair_why, c.attempts, c.not_seen`
 
 // feedQuery reads the numbers from $1 (excluded) to $2 (included). A row is
 // sent as one value in PostgreSQL's binary form of records: reading forty columns

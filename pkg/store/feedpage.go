@@ -69,7 +69,7 @@ type recordReader struct {
 var errRecord = errors.New("PostgreSQL sent a record of another form")
 
 // rowFields is how many columns rowColumns has.
-const rowFields = 34
+const rowFields = 35
 
 // row reads the columns in the order of rowColumns.
 func (d *recordReader) row(r *billing.Row) {
@@ -100,6 +100,7 @@ func (d *recordReader) row(r *billing.Row) {
 	r.Repaired = d.bool()
 	r.RepairedLeg, r.RepairWhy = d.text(), d.text()
 	r.Attempts = int(d.int(0))
+	r.NotSeen = d.text()
 	if r.Part > 0 && r.Answered != 0 && r.Until > r.Answered {
 		r.DurationMS = (r.Until - r.Answered) / 1000
 	}
@@ -127,7 +128,7 @@ func (d *recordReader) next() []byte {
 
 func (d *recordReader) text() string {
 	v := d.next()
-	return unsafe.String(unsafe.SliceData(v), len(v)) //nolint:gosec // the page's own memory, see Page
+	return Unescape(unsafe.String(unsafe.SliceData(v), len(v))) //nolint:gosec // the page's own memory, see Page
 }
 
 func (d *recordReader) int(null int64) int64 {

@@ -50,9 +50,11 @@ type Options struct {
 	// and has jitter. Defaults 100 ms and 10 s.
 	RetryMin, RetryMax time.Duration
 
-	// KeepEvents and KeepCDRs say how old the days may grow that Run keeps of
-	// evidence and CDRs. Zero keeps all.
-	KeepEvents, KeepCDRs time.Duration
+	// Keep says how old things may grow. Run drops what is older.
+	Keep Keep
+	// LongCallEvery is how often Run makes a partial record of a call that is
+	// still up. Zero makes none.
+	LongCallEvery time.Duration
 }
 
 // Spill is a queue on local disk. It is used by one goroutine at a time.
@@ -88,10 +90,10 @@ func (o *Options) Validate() error {
 	case o.MaxConns < 0, o.MaxConns == 1:
 		return errors.New("at least 2 database connections are needed")
 	case o.FlushEvery < 0, o.FlushCalls < 0, o.MaxEvidence < 0, o.MaxEvidenceBytes < 0, o.Drain < 0,
-		o.RetryMin < 0, o.RetryMax < 0, o.ReadTimeout < 0, o.WriteTimeout < 0, o.KeepEvents < 0, o.KeepCDRs < 0:
+		o.RetryMin < 0, o.RetryMax < 0, o.ReadTimeout < 0, o.WriteTimeout < 0, o.LongCallEvery < 0:
 		return errors.New("times and limits of the store must not be negative")
 	}
-	return nil
+	return o.Keep.Validate()
 }
 
 func (o Options) withDefaults() Options {

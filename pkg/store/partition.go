@@ -16,29 +16,23 @@ const aheadDays = 2
 // partitioned are the tables that have a partition a day.
 var partitioned = [...]struct {
 	table, column, options string
-	keep                   func(*Options) time.Duration
 }{
-	{"events", "at", "", func(o *Options) time.Duration { return o.KeepEvents }},
+	{"events", "at", ""},
 	// Calls that began together are neighbours and may end together: half of the
 	// page is room for the update that makes a record final (HOT).
-	{"cdrs", "started", " with (fillfactor = 50)", func(o *Options) time.Duration { return o.KeepCDRs }},
+	{"cdrs", "started", " with (fillfactor = 50)"},
 }
 
-// Maintain makes the partitions of today and the days to come, and drops those
-// that are older than Options.KeepEvents and KeepCDRs. Run does it at its start
-// and every hour; several byeguards may do it at once. Without a partition
-// rows go to the default one, which is slower to clean up but loses nothing.
+// Maintain makes the partitions of today and the days to come. Run does it at
+// its start and every hour; several byeguards may do it at once. Without a
+// partition rows go to the default one, which is slower to clean up but loses
+// nothing. Old days are Retain's.
 func (s *Store) Maintain(ctx context.Context, now time.Time) error {
 	today := now.UTC().Truncate(24 * time.Hour)
 	var errs []error
 	for _, p := range partitioned {
 		for d := range aheadDays + 1 {
 			if err := s.makePartition(ctx, p.table, p.column, p.options, today.AddDate(0, 0, d)); err != nil {
-				errs = append(errs, err)
-			}
-		}
-		if keep := p.keep(&s.opts); keep > 0 {
-			if err := s.dropPartitions(ctx, p.table, today.Add(-keep)); err != nil {
 				errs = append(errs, err)
 			}
 		}
@@ -76,28 +70,6 @@ alter table TABLE attach partition NAME for values from ('FROM') to ('TO');`))
 	})
 	if err != nil {
 		return fmt.Errorf("make partition %s: %w", name, err)
-	}
-	return nil
-}
-
-// dropPartitions drops the days that ended before the given time.
-func (s *Store) dropPartitions(ctx context.Context, table string, before time.Time) error {
-	var names []string
-	err := s.db.SelectContext(ctx, &names, `
-select c.relname from pg_inherits i join pg_class c on c.oid = i.inhrelid
-where i.inhparent = $1::regclass and c.relname ~ ('^' || $2 || '_[0-9]{8}$')`, "byeguard."+table, table)
-	if err != nil {
-		return fmt.Errorf("list partitions of %s: %w", table, err)
-	}
-	for _, name := range names {
-		day, err := time.Parse("20060102", name[len(table)+1:])
-		if err != nil || !day.AddDate(0, 0, 1).Before(before) {
-			continue
-		}
-		if _, err := s.db.ExecContext(ctx, "drop table if exists byeguard."+name); err != nil {
-			return fmt.Errorf("drop partition %s: %w", name, err)
-		}
-		s.log.WithField("partition", name).Info("old day dropped")
 	}
 	return nil
 }

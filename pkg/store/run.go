@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -31,6 +32,10 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-s.stopped:
 		}
 	})()
+
+	var house sync.WaitGroup
+	house.Go(func() { s.housekeep(ctx) })
+	defer house.Wait()
 
 	f := flusher{s: s}
 	defer s.writer.disconnect()

@@ -124,7 +124,6 @@ func TestPartitions(t *testing.T) {
 	url := database(t)
 	db := connect(t, url)
 	opts := options(t, url)
-	opts.KeepEvents = 48 * time.Hour
 	s := run(t, opts)
 	now := time.Now().UTC()
 	for day := range 10 {
@@ -136,6 +135,8 @@ func TestPartitions(t *testing.T) {
 	for day := range 10 {
 		require.NoError(t, s.Maintain(t.Context(), now.AddDate(0, 0, -9+day)))
 	}
+	_, err := s.Retain(t.Context(), store.Keep{Events: 48 * time.Hour}, now, false)
+	require.NoError(t, err)
 	require.Zero(t, count(t, db, "select count(*) from byeguard.cdrs_default"))
 	require.Zero(t, count(t, db, "select count(*) from byeguard.events_default"))
 	require.Equal(t, 10, count(t, db, "select count(*) from byeguard.cdrs"))

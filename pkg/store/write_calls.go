@@ -61,7 +61,7 @@ on conflict (call_key, started) do update set
   released_by = excluded.released_by, code = excluded.code, cause = excluded.cause,
   overrun_ms = excluded.overrun_ms, repaired = excluded.repaired, repaired_leg = excluded.repaired_leg,
   repair_why = excluded.repair_why, attempts = excluded.attempts, updated_at = excluded.updated_at,
-  caller_addr = excluded.caller_addr, callee_addr = excluded.callee_addr, seq = excluded.seq, closed_at = excluded.closed_at,
+  caller_addr = coalesce(nullif(excluded.caller_addr, ''), t.caller_addr), callee_addr = coalesce(nullif(excluded.callee_addr, ''), t.callee_addr), seq = excluded.seq, closed_at = excluded.closed_at,
   not_seen = excluded.not_seen, life = excluded.life
 where case
   when t.state = 'open' then t.version < excluded.version or excluded.state = 'final'

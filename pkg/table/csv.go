@@ -53,8 +53,10 @@ func (l *csvList[T]) close() error {
 
 // Cell makes a text safe to be opened in a spreadsheet: one that the program
 // might take for a formula gets an apostrophe in front, after the advice of
-// OWASP ("CSV Injection"). Plain numbers stay, negative ones included; what
-// cannot be printed is written as [Printable] does.
+// OWASP ("CSV Injection"). Plain numbers stay, negative ones included, and so do
+// phone numbers of + and digits: as a formula they are a number and can do nothing
+// else, and with an apostrophe no program would know them. What cannot be printed
+// is written as [Printable] does.
 func Cell(s string) string {
 	if s == "" || isNumber(s) {
 		return s
@@ -68,8 +70,11 @@ func Cell(s string) string {
 }
 
 // isNumber says that s is digits, with a minus before and one point within or
-// neither.
+// neither, or a plus and digits.
 func isNumber(s string) bool {
+	if number, ok := strings.CutPrefix(s, "+"); ok {
+		return isDigits(number)
+	}
 	whole, part, point := strings.Cut(strings.TrimPrefix(s, "-"), ".")
 	return isDigits(whole) && (!point || isDigits(part))
 }

@@ -73,7 +73,7 @@ func FuzzPrintable(f *testing.F) {
 			t.Fatalf("%q is no UTF-8", table.Exact(s))
 		}
 		cell := table.Cell(s)
-		if cell != "" && strings.ContainsRune("=+@\t\r\n", rune(cell[0])) {
+		if cell != "" && strings.ContainsRune("=+@\t\r\n", rune(cell[0])) && (cell[0] != '+' || len(cell) == 1 || strings.Trim(cell[1:], "0123456789") != "") {
 			t.Fatalf("%q is a formula", cell)
 		}
 		text, err := table.Object([]table.Column[string]{{Key: "s", Value: func(s *string) any { return *s }}}, &s)
