@@ -55,8 +55,9 @@ func (s *Store) OpenFeed(ctx context.Context, filter *Filter) (f *Feed, err erro
 		return nil, fmt.Errorf("read CDRs: %w", err)
 	}
 	f = &Feed{conn: conn}
-	// Pages are short; a reader that waits does so between them.
-	_, err = conn.ExecContext(ctx, fmt.Sprintf("set default_transaction_read_only = on; set jit = off; set statement_timeout = %d",
+	// Pages are short; a reader that waits does so between them. A page is some
+	// megabytes, to be sorted in memory.
+	_, err = conn.ExecContext(ctx, fmt.Sprintf("set default_transaction_read_only = on; set jit = off; set work_mem = '64MB'; set statement_timeout = %d",
 		s.opts.ReadTimeout.Milliseconds()))
 	if err == nil {
 		err = conn.QueryRowContext(ctx, "select id from byeguard.cdr_feed").Scan(&f.id)
