@@ -333,5 +333,5 @@ func jitter(most time.Duration) time.Duration {
 	if most <= 0 {
 		return 0
 	}
-	return rand.N(most) //nolint:gosec // spreads load, guards nothing
+	return rand.N(most)
 }

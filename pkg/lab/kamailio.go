@@ -50,6 +50,8 @@ type KamailioOptions struct {
 	LogSink func(line string)
 	// Env is added to the environment.
 	Env []string
+	// StartLimit bounds the start; default 30 s.
+	StartLimit time.Duration
 }
 
 // Kamailio is one running Kamailio with ports of its own on loopback. Its
@@ -96,6 +98,9 @@ func StartKamailio(ctx context.Context, opts KamailioOptions) (*Kamailio, error)
 	}
 	if opts.SharedMemMB == 0 {
 		opts.SharedMemMB = 256
+	}
+	if opts.StartLimit == 0 {
+		opts.StartLimit = 30 * time.Second
 	}
 	version, err := opts.Binary.Version()
 	if err != nil {
@@ -192,7 +197,7 @@ func (k *Kamailio) Start(ctx context.Context) error {
 func (k *Kamailio) await(ctx context.Context, proc *process) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.NewTimer(30 * time.Second)
+	limit := time.NewTimer(k.opts.StartLimit)
 	defer limit.Stop()
 	for {
 		err := k.answers(ctx)
@@ -206,7 +211,7 @@ func (k *Kamailio) await(ctx context.Context, proc *process) error {
 			}
 			return fmt.Errorf("start kamailio %s: it ended at once: %w", k.opts.Binary, proc.err)
 		case <-limit.C:
-			return fmt.Errorf("start kamailio %s: no answer after 30 s: %w", k.opts.Binary, err)
+			return fmt.Errorf("start kamailio %s: no answer after %v: %w", k.opts.Binary, k.opts.StartLimit, err)
 		case <-ctx.Done():
 			return fmt.Errorf("start kamailio %s: %w: %w", k.opts.Binary, ctx.Err(), err)
 		case <-tick.C:

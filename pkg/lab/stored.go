@@ -16,6 +16,9 @@ import (
 // seconds for 100,000, where placing them would take minutes. Of the i-th,
 // callID makes the Call-ID; its tags are "from-i" and "to-i".
 func StartWithDialogs(ctx context.Context, db *Database, opts KamailioOptions, n int, callID func(i int) string) (*Kamailio, error) {
+	if opts.StartLimit == 0 {
+		opts.StartLimit = 30*time.Second + time.Duration(n)*time.Millisecond
+	}
 	k, err := StartKamailio(ctx, opts) // the dialogs name its address, which is not known before
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ import (
 // own, or a stray BYE comes when it is long forgotten. Whoever saw it end closes
 // the record, whatever it says of its start; what the others know better stays.
 // A final record is corrected by the life that wrote it alone, or by one that
-// saw more than its end. One that saw nothing but a BYE may have taken the sides
+// saw more than its end, or repaired it. One that saw nothing but a BYE may have taken the sides
 // for each other: it counts only if no record stands under the mirrored key.
 const upsertCDRs = `
 insert into byeguard.cdrs as t (call_key, started, version, state, disposition, node, call_id,
@@ -67,7 +67,7 @@ where case
   when t.state = 'open' then t.version < excluded.version or excluded.state = 'final'
   when excluded.state = 'open' then false
   when t.life = excluded.life then t.version < excluded.version
-  else t.disposition = 'partial' and excluded.disposition <> 'partial' end
+  else t.disposition = 'partial' and excluded.disposition <> 'partial' or excluded.repaired and not t.repaired end
 returning call_key, started`
 
 // lookAround is how much earlier or later than its own start another writer
