@@ -128,7 +128,7 @@ func (n *node) Connected(h evapi.Hello) {
 		n.incident(call.IncidentRestarted, "the proxy was restarted and has forgotten its calls; they are followed by their own BYEs")
 	}
 	n.app.store.PutNode(n.cfg.Name, true, h.Version)
-	n.resync() // who knows what passed before
+	n.resync(h.Restarted) // who knows what passed before
 }
 
 // Events implements evapi.Handler.
@@ -138,7 +138,7 @@ func (n *node) Events(events []call.Event) bool { return n.app.guard.Feed(events
 func (n *node) Gap(g evapi.Gap) {
 	n.log.WithFields(logrus.Fields{"from": g.From, "to": g.To, "cause": string(g.Cause)}).
 		Warn("events of the proxy were not seen")
-	n.resync()
+	n.resync(g.Cause == evapi.CauseRestart)
 	n.incident(call.IncidentMissed, fmt.Sprintf("events %d to %d of the proxy were not seen (%s); its dialogs are looked through",
 		g.From, g.To, g.Cause))
 }

@@ -11,12 +11,12 @@ import (
 
 // resync has the node's dialogs looked through: events of it were missed, or may
 // have been.
-func (n *node) resync() {
+func (n *node) resync(restarted bool) {
 	n.mu.Lock()
 	boot := n.boot
 	n.mu.Unlock()
 	if boot != 0 { // else it was never connected, and will be
-		n.app.guard.Resync(n.cfg.Name, boot)
+		n.app.guard.Resync(n.cfg.Name, boot, restarted)
 	}
 }
 

@@ -151,7 +151,7 @@ func (s *site) settled() {
 // not touched a live call.
 func TestGapCut(t *testing.T) {
 	t.Parallel()
-	s, c := cabled(t, siteOptions{})
+	s, c := cabled(t, siteOptions{config: probeSoon})
 	ended, oneSided, up := s.call(lab.CallOptions{}), s.call(lab.CallOptions{}), s.call(lab.CallOptions{})
 	for _, p := range []lab.Pair{ended, oneSided, up} {
 		s.open(p.Caller.CallID())
@@ -181,6 +181,11 @@ func TestGapCut(t *testing.T) {
 	for _, p := range []lab.Pair{up, begun} {
 		require.True(t, p.Caller.State().Live() && p.Callee.State().Live(), "a live call was ended")
 	}
+	// The end points are asked: both of one are gone, the callee of the other is
+	// up. It gets its BYE.
+	require.NoError(t, oneSided.Callee.WaitEnded(s.ctx))
+	s.final(oneSided.Caller.CallID())
+	s.final(ended.Caller.CallID())
 	// The call whose start was missed is like any other.
 	s.forceRace(begun)
 	require.NoError(t, begun.Callee.WaitEnded(s.ctx))
@@ -220,6 +225,37 @@ func TestGapCredit(t *testing.T) {
 	}
 	s.noViolations()
 }
+
+// TestGapWhileEnding: many calls are ended at once while the credit is used up, so
+// that of some nothing is seen at all. No leg stays up.
+func TestGapWhileEnding(t *testing.T) {
+	t.Parallel()
+	s, c := cabled(t, siteOptions{
+		kamailio: lab.KamailioOptions{Defines: map[string]string{"BYEGUARD_CREDIT": "40"}}, config: probeSoon,
+	})
+	pairs := s.calls(60, lab.CallOptions{})
+	for _, p := range pairs {
+		s.open(p.Caller.CallID())
+	}
+	up := pairs[0]
+	goOn := c.Hold()
+	defer goOn()
+	_, err := lab.EndDialogs(s.ctx, s.kam.RPC(), 16, func(d lab.Dialog) bool { return d.CallID != up.Caller.CallID() })
+	require.NoError(t, err)
+	goOn()
+	for _, p := range pairs[1:] {
+		require.NoError(t, p.Caller.WaitEnded(s.ctx))
+		require.NoError(t, p.Callee.WaitEnded(s.ctx))
+		s.final(p.Caller.CallID())
+	}
+	s.settled()
+	require.Positive(t, s.count("SELECT count(*) FROM byeguard.events WHERE kind='vanished'"), "nothing ended unseen")
+	require.True(t, up.Caller.State().Live() && up.Callee.State().Live(), "a live call was ended")
+	require.Empty(t, s.notSeen(up.Caller.CallID()))
+}
+
+// probeSoon asks end points without the patience that a real site can afford.
+func probeSoon(c *app.Config) { c.ProbeAgain, c.StuckAfter = time.Second, 2*time.Second }
 
 // TestGapRestart: Kamailio is restarted, and killed, with live calls. None is
 // ended; they are marked, and their own BYEs close their records.

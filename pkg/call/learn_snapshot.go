@@ -82,15 +82,16 @@ func (c *Call) learnVanished(ev *Event) {
 	c.Touched |= TouchedVanished
 }
 
-// learnRestarted takes that the proxy runs anew, as ev.Boot. Its dialogs of
-// earlier boots are forgotten, which says nothing about the call.
+// learnRestarted takes that the proxy runs anew, as ev.Boot: a time in seconds,
+// which two runs may share. Its dialogs of earlier boots, and the one that is
+// named, are forgotten, which says nothing about the call.
 func (c *Call) learnRestarted(ev *Event) {
 	if c.State != StateUp {
 		return
 	}
 	for i := range c.Dialogs {
 		d := &c.Dialogs[i]
-		if d.Node == ev.Node && d.Boot != ev.Boot && !d.Forgotten && d.GoneSeen == 0 {
+		if d.Node == ev.Node && (d.Boot != ev.Boot || d.Dialog == ev.Dialog) && !d.Forgotten && d.GoneSeen == 0 {
 			d.Forgotten, c.changed = true, true
 			c.Touched |= TouchedRestart
 		}

@@ -91,7 +91,7 @@ func (l *lane) take() (batches [][]call.Event, orders []func()) {
 	return batches, orders
 }
 
-// order has the lane call do after what was pushed before. One that is given
+// order has the lane call do after what was pushed before was handed on. One that is given
 // after the lane has ended is not carried out.
 func (l *lane) order(do func()) {
 	l.mu.Lock()
@@ -124,6 +124,9 @@ func (l *lane) run(ctx context.Context) {
 			for i := range batch {
 				l.handle(&batch[i])
 			}
+		}
+		if len(orders) > 0 {
+			l.flush()
 		}
 		for _, do := range orders {
 			do()

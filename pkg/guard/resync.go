@@ -69,6 +69,7 @@ type resyncer struct {
 	mu     sync.Mutex
 	due    bool
 	boot   int64 // of the newest cause
+	anew   bool  // the proxy was restarted since the last look that went through
 	signal chan struct{}
 }
 
@@ -76,15 +77,16 @@ type resyncer struct {
 var errFull = errors.New("byeguard is too busy to take it")
 
 // Resync has the node looked through: events of it were, or may have been,
-// missed. boot is the run of the proxy that it is in now. It never blocks; causes
-// that come close together make one resynchronisation.
-func (g *Guard) Resync(node string, boot int64) {
+// missed. boot is the run of the proxy that it is in now; restarted says that it was
+// restarted, which boot, being a time in seconds, need not show. It never blocks;
+// causes that come close together make one resynchronisation.
+func (g *Guard) Resync(node string, boot int64, restarted bool) {
 	r := g.resyncers[node]
 	if r == nil {
 		return
 	}
 	r.mu.Lock()
-	r.due, r.boot = true, boot
+	r.due, r.boot, r.anew = true, boot, r.anew || restarted
 	r.mu.Unlock()
 	select {
 	case r.signal <- struct{}{}:
@@ -156,15 +158,21 @@ func (r *resyncer) take() bool {
 // once looks through the node once.
 func (r *resyncer) once(ctx context.Context) Resynced {
 	r.mu.Lock()
-	report := Resynced{Node: r.node, Boot: r.boot}
+	report, anew := Resynced{Node: r.node, Boot: r.boot}, r.anew
+	r.anew = false
 	r.mu.Unlock()
 	began := time.Now()
-	report.Err = r.look(ctx, &report)
+	report.Err = r.look(ctx, &report, anew)
+	if report.Err != nil && anew {
+		r.mu.Lock()
+		r.anew = true
+		r.mu.Unlock()
+	}
 	report.Took = time.Since(began)
 	return report
 }
 
-func (r *resyncer) look(ctx context.Context, report *Resynced) error {
+func (r *resyncer) look(ctx context.Context, report *Resynced, anew bool) error {
 	shadow, err := r.shadow(ctx)
 	if err != nil {
 		return err
@@ -181,6 +189,9 @@ func (r *resyncer) look(ctx context.Context, report *Resynced) error {
 	}
 	report.Listed = len(live)
 	missing, forgotten := call.Diff(shadow, report.Boot, live)
+	if anew { // nobody can say whether the proxy let go of them or forgot them
+		missing, forgotten = nil, append(forgotten, missing...)
+	}
 	if err := r.forget(ctx, forgotten, report); err != nil {
 		return err
 	}
@@ -253,7 +264,9 @@ func (r *resyncer) forget(ctx context.Context, forgotten []call.Question, report
 	for len(forgotten) > 0 {
 		var events []call.Event
 		for _, q := range forgotten[:min(most, len(forgotten))] {
-			events = append(events, r.event(call.KindRestarted, q, report.Boot))
+			ev := r.event(call.KindRestarted, q, report.Boot)
+			ev.Dialog = q.Dialog
+			events = append(events, ev)
 		}
 		if !r.feed(events) {
 			return fmt.Errorf("mark calls after a restart: %w", errFull)
