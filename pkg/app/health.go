@@ -86,3 +86,6 @@ func (a *App) health() health {
 	}
 	return h
 }
+
+// Calls is how many calls are in memory; valid once ready.
+func (a *App) Calls() int64 { return a.guard.Stats().Live }

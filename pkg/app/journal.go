@@ -163,7 +163,7 @@ func (a *App) load(ctx context.Context, f func(call.Call)) (calls int, err error
 		if calls++; calls%100_000 == 0 {
 			a.log.Infof("taking over calls: %d", calls)
 		}
-		if a.journal != nil && calls%4096 == 0 {
+		if a.journal != nil && calls%4096 == 0 && a.journal.Stats().Waiting > journal.DefaultBuffer/2 {
 			if err := a.journal.Wait(ctx, a.journal.Head()); !errors.Is(err, journal.ErrFailing) {
 				return err
 			}

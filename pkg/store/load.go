@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/lib/pq"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/byeguard/byeguard/pkg/call"
 )
@@ -20,15 +22,74 @@ func (s *Store) Load(ctx context.Context, nodes []string, f func(call.Call) erro
 	if nodes != nil {
 		query, args = query+" where node = any($1)", []any{pq.Array(escapeAll(nodes))}
 	}
-	return s.blobs(ctx, query, args, func(key, blob []byte) error {
-		c, err := decodeCall(blob)
-		if err != nil {
-			s.log.WithError(err).WithField("call", fmt.Sprintf("%x", key)).Error("live call in the database cannot be read: passed over")
-			return nil
+	// Decoding costs more than reading: it goes on beside it.
+	type job struct{ key, blob []byte }
+	jobs, calls := make(chan []job, 4), make(chan []call.Call, 4)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer close(jobs)
+		batch := make([]job, 0, loadBatch)
+		hand := func() error {
+			select {
+			case jobs <- batch:
+				batch = make([]job, 0, loadBatch)
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
-		return f(c)
+		err := s.blobs(ctx, query, args, func(key, blob []byte) error {
+			if batch = append(batch, job{key, blob}); len(batch) < loadBatch {
+				return nil
+			}
+			return hand()
+		})
+		if err != nil {
+			return err
+		}
+		return hand()
 	})
+	var decoders sync.WaitGroup
+	for range 2 {
+		decoders.Add(1)
+		group.Go(func() error {
+			defer decoders.Done()
+			for batch := range jobs {
+				out := make([]call.Call, 0, len(batch))
+				for _, j := range batch {
+					c, err := decodeCall(j.blob)
+					if err != nil {
+						s.log.WithError(err).WithField("call", fmt.Sprintf("%x", j.key)).Error("live call in the database cannot be read: passed over")
+						continue
+					}
+					out = append(out, c)
+				}
+				select {
+				case calls <- out:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			return nil
+		})
+	}
+	group.Go(func() error { decoders.Wait(); close(calls); return nil })
+	for batch := range calls {
+		for i := range batch {
+			if err := f(batch[i]); err != nil {
+				cancel()
+				_ = group.Wait() // ended by this very error
+				return err
+			}
+		}
+	}
+	return group.Wait()
 }
+
+// loadBatch is how many rows are decoded at once.
+const loadBatch = 256
 
 // PendingCommands hands every command of the nodes (nil: of all) to f that was
 // written down and has no result yet, oldest first: they may or may not have
