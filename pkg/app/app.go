@@ -42,6 +42,8 @@ type App struct {
 	send    *compensate.Sender
 	board   *control.Board
 	desk    *desk
+	lease   *leases
+	dbClock clock // PostgreSQL's
 	nodes   []*node
 
 	mu       sync.Mutex
@@ -120,6 +122,7 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.startGuard(ctx); err != nil {
 		return err
 	}
+	a.lease.serve()
 	a.startDesk()
 	if err := a.startHTTP(ctx); err != nil {
 		return err
@@ -173,6 +176,7 @@ func (a *App) startGuard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.heldNames() // what is replayed outranks what the run before wrote
 	if err := a.restore(ctx); err != nil {
 		return err
 	}

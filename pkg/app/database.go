@@ -43,7 +43,7 @@ func (a *App) startStore(ctx context.Context) error {
 		a.log.Infof("private PostgreSQL in %s is up after %v", a.cfg.clusterDir(), time.Since(began).Round(time.Millisecond))
 	}
 	opts := store.DefaultOptions()
-	opts.URL, opts.Logger = url, a.log
+	opts.URL, opts.Logger, opts.Fenced = url, a.log, a.fenced
 	if a.spill != nil {
 		opts.Spill = a.spill
 		for _, upto := range a.spill.Tags() {
@@ -66,6 +66,9 @@ func (a *App) startStore(ctx context.Context) error {
 		return err
 	}
 	a.parts.onStop("database connections", 5*time.Second, func(context.Context) error { return a.store.Close() })
+	if err := a.startLeases(ctx); err != nil {
+		return err
+	}
 	a.parts.run("store", 10*time.Second, a.store.Run)
 	return nil
 }

@@ -191,11 +191,11 @@ func (a *App) withdrawAll(ctx context.Context, known []call.Command, calls int, 
 	if err := a.store.Flush(ctx); err != nil {
 		return fmt.Errorf("take over commands: %w", err)
 	}
-	if err := a.store.WithdrawOrphans(ctx, a.nodeNames()); err != nil {
+	if err := a.store.WithdrawOrphans(ctx, a.heldNames()); err != nil {
 		return err
 	}
 	var commands []call.Command
-	err := a.store.PendingCommands(ctx, a.nodeNames(), func(c call.Command) error {
+	err := a.store.PendingCommands(ctx, a.heldNames(), func(c call.Command) error {
 		commands = append(commands, c)
 		return nil
 	})

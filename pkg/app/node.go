@@ -29,6 +29,7 @@ type node struct {
 	beat   *watchdog.Source
 
 	hides atomic.Bool // its topology
+	clock clock       // the proxy's
 
 	mu        sync.Mutex
 	connected bool
@@ -36,6 +37,9 @@ type node struct {
 	boot      int64  // of the proxy, when it was last connected
 	checked   bool   // JSON-RPC has what is needed
 	problem   string // why it is not connected
+	version   string // of Kamailio
+	strange   int    // times in a row that JSON-RPC named another one
+	foreign   bool   // it does so for good
 	toldAt    time.Time
 }
 
@@ -43,7 +47,10 @@ func (a *App) newNode(cfg *Node) (*node, error) {
 	n := &node{app: a, cfg: cfg, log: a.log.WithField("node", cfg.Name), problem: "not connected yet"}
 	n.beat = a.beats.NewSource("evapi " + cfg.Name)
 	var err error
-	if n.rpc, err = kamrpc.New(kamrpc.Options{URL: cfg.JSONRPC}); err != nil {
+	if n.rpc, err = kamrpc.New(kamrpc.Options{URL: cfg.JSONRPC, Now: func() time.Time {
+		ahead, _ := n.clock.ahead()
+		return a.now().Add(ahead) // as its own clock shows: ours may be an hour off
+	}}); err != nil {
 		return nil, err
 	}
 	if cfg.LogFile != "" || cfg.JournalUnit != "" {
@@ -78,6 +85,18 @@ func (a *App) startNodes(ctx context.Context) error {
 				return n.lost.Run(ctx, func(ev call.Event) { a.guard.Feed([]call.Event{ev}) })
 			})
 		}
+		a.parts.run("identity of "+n.cfg.Name, 4*time.Second, func(ctx context.Context) error {
+			tick := time.NewTicker(identityEvery)
+			defer tick.Stop()
+			for {
+				select {
+				case <-tick.C:
+					n.watchIdentity(ctx)
+				case <-ctx.Done():
+					return nil
+				}
+			}
+		})
 		a.parts.run("events of "+n.cfg.Name, 2*time.Second, func(ctx context.Context) error {
 			defer n.beat.Close()
 			return n.events.Run(ctx, n)
@@ -114,6 +133,7 @@ func (n *node) checkLate() {
 
 // Connected implements evapi.Handler.
 func (n *node) Connected(h evapi.Hello) {
+	n.clock.see(time.UnixMicro(h.At), time.UnixMicro(h.Seen))
 	n.beat.Enable()
 	n.mu.Lock()
 	n.connected, n.ever, n.problem, n.toldAt, n.boot = true, true, "", time.Time{}, h.Boot
@@ -127,12 +147,20 @@ func (n *node) Connected(h evapi.Hello) {
 	if h.Restarted {
 		n.incident(call.IncidentRestarted, "the proxy was restarted and has forgotten its calls; they are followed by their own BYEs")
 	}
-	n.app.store.PutNode(n.cfg.Name, true, h.Version)
+	n.mu.Lock()
+	n.version, n.strange = h.Version, 0
+	n.mu.Unlock()
+	n.tell()
 	n.resync(h.Restarted) // who knows what passed before
 }
 
 // Events implements evapi.Handler.
-func (n *node) Events(events []call.Event) bool { return n.app.guard.Feed(events) }
+func (n *node) Events(events []call.Event) bool {
+	if e := &events[len(events)-1]; e.At != 0 { // the batch's newest has waited least
+		n.clock.see(time.UnixMicro(e.At), time.UnixMicro(e.Seen))
+	}
+	return n.app.guard.Feed(events)
+}
 
 // Gap implements evapi.Handler.
 func (n *node) Gap(g evapi.Gap) {
@@ -164,11 +192,22 @@ func (n *node) Disconnected(err error) {
 	n.mu.Unlock()
 	if news {
 		n.log.WithError(err).Warn("not connected to evapi; connecting again")
-		n.app.store.PutNode(n.cfg.Name, false, err.Error())
+		n.tell()
 	}
 	if !ever && (errors.Is(err, evapi.ErrNotByeguard) || errors.Is(err, evapi.ErrNode) || errors.Is(err, evapi.ErrVersion)) {
 		n.app.parts.fail(fmt.Errorf("node %s: %w", n.cfg.Name, err))
 	}
+}
+
+// tell notes the state of the connection in the database.
+func (n *node) tell() {
+	n.mu.Lock()
+	ok, detail := n.connected, n.problem
+	if ok {
+		detail = n.version
+	}
+	n.mu.Unlock()
+	n.app.store.PutNode(n.cfg.Name, ok, detail)
 }
 
 // status says whether the node is connected, and if not, why.

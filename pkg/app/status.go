@@ -47,7 +47,7 @@ func (a *App) Status() Status {
 	s := Status{
 		Instance: a.instance, Host: host, PID: os.Getpid(), Version: a.Version, Started: a.began.UTC(), Mode: a.cfg.Mode,
 		Ready: h.Ready, Database: h.Database, Unsaved: st.WaitingCalls, Live: h.Calls,
-		Waiting: a.guard.Stats().Waiting, Switches: a.board.Switches(),
+		SkewMS: a.dbClock.millis(), Waiting: a.guard.Stats().Waiting, Switches: a.board.Switches(),
 	}
 	sent := a.send.Stats()
 	for i := range h.Nodes {
@@ -55,7 +55,7 @@ func (a *App) Status() Status {
 		q := sent.Nodes[n.Name]
 		s.Nodes = append(s.Nodes, NodeStatus{
 			Name: n.Name, Connected: n.Ready, Problem: n.Reason, Role: n.Role, Sending: n.Sending,
-			Backlog: q.Queued, InFlight: q.InFlight,
+			Backlog: q.Queued, InFlight: q.InFlight, SkewMS: a.nodes[i].clock.millis(),
 		})
 	}
 	return s
@@ -107,11 +107,8 @@ func (a *App) putStatus(ctx context.Context) {
 
 // role is "active", or "standby" where another byeguard acts for the node.
 func (a *App) role(node string) string {
-	if ok, _ := a.acts(node); ok {
+	if ok, _ := a.lease.acts(node); ok {
 		return "active"
 	}
 	return "standby"
 }
-
-// acts says whether this byeguard acts for a node.
-func (a *App) acts(string) (bool, string) { return true, "" }

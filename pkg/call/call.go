@@ -158,6 +158,17 @@ func (c *Call) RepairedLeg() Side {
 	return SideNone
 }
 
+// epochShift leaves room for a trillion changes of a call in one epoch.
+const epochShift = 40
+
+// Enter has the call's versions outrank all those of earlier epochs: whoever
+// takes over from another byeguard counted differently.
+func (c *Call) Enter(epoch int64) {
+	if e := uint64(epoch) << epochShift; epoch > 0 && c.Version < e {
+		c.Version = e | c.Version&(1<<epochShift-1)
+	}
+}
+
 // Resume makes a stored call ready to be stepped again. A question that was
 // under way is asked anew; a command that was is sent again from the outbox, so
 // the leg waits for its outcome from now on.

@@ -19,7 +19,8 @@ type Guard struct {
 	resyncers map[string]*resyncer // by node
 	out       releaser
 	clean     cleaning
-	calls     atomic.Uint64 // serial number of the newest call
+	calls     atomic.Uint64                    // serial number of the newest call
+	epochs    atomic.Pointer[map[string]int64] // of the leases, by node
 }
 
 // New returns a guard; Run starts it.

@@ -241,6 +241,9 @@ func (l *lane) step(e *entry, ev *call.Event) {
 func (l *lane) apply(e *entry, ev *call.Event) []call.Effect {
 	from := len(l.effects)
 	before := e.call.State
+	if m := l.guard.epochs.Load(); m != nil {
+		e.call.Enter((*m)[e.call.Node])
+	}
 	l.effects = e.call.Step(ev, &l.opts.Policy, l.effects)
 	effects := l.effects[from:len(l.effects):len(l.effects)]
 	if e.call.State == call.StateNew { // not a call yet: what was seen is kept until it is

@@ -31,3 +31,9 @@ func isPoison(err error) bool {
 	}
 	return false
 }
+
+// isFenced says that another byeguard writes for some nodes of the batch.
+func isFenced(err error) bool {
+	_, ok := errors.AsType[*fencedError](err)
+	return ok
+}

@@ -50,6 +50,10 @@ type Options struct {
 	// and has jitter. Defaults 100 ms and 10 s.
 	RetryMin, RetryMax time.Duration
 
+	// Fenced is told of nodes for which another byeguard has begun to write. It
+	// must not block; nil = nobody is told.
+	Fenced func(nodes []string)
+
 	// Keep says how old things may grow. Run drops what is older.
 	Keep Keep
 	// LongCallEvery is how often Run makes a partial record of a call that is

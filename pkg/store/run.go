@@ -82,6 +82,15 @@ type flusher struct {
 // flush writes all that waits. While PostgreSQL is away it tries again until
 // ctx ends; work is what the writing itself goes by.
 func (f *flusher) flush(ctx, work context.Context) error {
+	mark := f.s.roles.mark()
+	err := f.flushAll(ctx, work)
+	if err == nil {
+		f.s.roles.stored(mark)
+	}
+	return err
+}
+
+func (f *flusher) flushAll(ctx, work context.Context) error {
 	for {
 		f.next()
 		if f.slot == nil {
@@ -148,6 +157,11 @@ func (f *flusher) step(ctx context.Context) error {
 	switch {
 	case err == nil:
 		f.written(b)
+	case isFenced(err): // what is left of the batch is written at once
+		if b.empty() {
+			break
+		}
+		return nil
 	case !isPoison(err):
 		f.s.counters.retries.Add(1)
 		return err

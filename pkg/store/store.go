@@ -31,6 +31,9 @@ type Store struct {
 	lines   sync.Pool       // *line
 	disk    sync.Mutex      // for Options.Spill
 
+	roles   roles
+	backend atomic.Pointer[backend] // of the writer; nil = not connected yet
+
 	counters counters
 	writer   writer // used by Run alone
 }
@@ -42,6 +45,7 @@ func newStore(db, quick *sqlx.DB, conns *connSet, target string, opts Options) *
 		wake:    make(chan struct{}, 1), flushes: make(chan chan error), stopped: make(chan struct{}),
 		lines: sync.Pool{New: func() any { return new(line) }},
 	}
+	s.roles.init()
 	// Rows of a later run come after those of an earlier one.
 	s.ord.Store(time.Now().UnixMicro())
 	s.writer.s, s.writer.filedAt = s, map[call.Key]int64{}
@@ -60,7 +64,38 @@ func (s *Store) Target() string { return s.target }
 // call only the newest Version is written. Put keeps the snapshots' slices and
 // strings but not the slice updates. A call in StateNew is kept as evidence
 // only.
+//
+// What belongs to a node for which another byeguard writes waits, see
+// [Store.StandBy].
 func (s *Store) Put(updates []call.Update) {
+	mine := s.roles.sort(updates)
+	s.write(mine)
+	if len(mine) < len(updates) {
+		s.skip(updates[len(updates)-1].Pos)
+	}
+}
+
+// skip says that nothing up to a position of the journal is needed for what
+// another byeguard writes: after a restart that is read from PostgreSQL.
+func (s *Store) skip(upto uint64) {
+	p := s.pending
+	p.mu.Lock()
+	p.upto = max(p.upto, upto)
+	idle := len(p.order)+len(p.chunks)+len(p.nodes)+len(p.queue.slots) == 0
+	if idle {
+		p.queue.stored = max(p.queue.stored, upto)
+	}
+	reached := p.queue.reached()
+	p.mu.Unlock()
+	if idle {
+		s.tellStored(reached)
+	}
+}
+
+func (s *Store) write(updates []call.Update) {
+	if len(updates) == 0 {
+		return
+	}
 	l := s.lines.Get().(*line)
 	rows := 0
 	l.buf = l.buf[:0]
@@ -105,6 +140,9 @@ func (s *Store) put(updates []call.Update, evidence []byte, rows int, last bool)
 // PutNode notes whether a node is connected; detail is one sentence on it for
 // people. Like Put it never waits.
 func (s *Store) PutNode(name string, connected bool, detail string) {
+	if !s.roles.writesFor(name) {
+		return // it has a connection of its own
+	}
 	p := s.pending
 	p.mu.Lock()
 	n := p.nodes[name]
@@ -142,6 +180,9 @@ func (s *Store) Flush(ctx context.Context) error {
 // PutIncident takes an incident that no call raised (see [call.NodeIncident]).
 // Like Put it never waits.
 func (s *Store) PutIncident(node string, in call.Incident, seen time.Time) {
+	if node != "" && !s.roles.writesFor(node) {
+		return // it raises its own
+	}
 	p := s.pending
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -30,6 +30,9 @@ select call_key, call_id, node, kind, severity, case when resolved then 'resolve
   opened_at, updated_at, case when resolved then updated_at end
 from i
 where opens and not exists (select 1 from updated u where u.call_key = i.call_key and u.kind = i.kind and u.leg = i.leg)
+  -- One that was over before another byeguard died: it has written it.
+  and not (i.resolved and exists (select 1 from byeguard.incidents x where x.call_key = any($1) and x.call_key = i.call_key
+    and x.kind = i.kind and x.leg = i.leg and x.state = 'resolved' and x.opened_at between i.opened_at - interval '10 s' and i.opened_at + interval '10 s'))
 order by opened_at, call_id, kind, leg -- the order of the ids
 on conflict (call_key, kind, leg) where state <> 'resolved' do nothing`
 

@@ -55,6 +55,10 @@ func (w *writer) connect(ctx context.Context) error {
 		return err
 	}
 	w.conn, w.stmts = conn, map[string]*sql.Stmt{}
+	if err := w.noteBackend(ctx); err != nil {
+		w.disconnect()
+		return err
+	}
 	return nil
 }
 
@@ -105,9 +109,11 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 		}
 	}
 	if err := w.transaction(ctx, b); err != nil {
-		if !isPoison(err) {
+		if lost, ok := errors.AsType[*fencedError](err); !isPoison(err) && !ok {
 			w.disconnect()
 			return err
+		} else if ok {
+			w.s.giveUp(b, lost)
 		}
 		if _, rollback := w.conn.ExecContext(ctx, "rollback"); rollback != nil {
 			w.disconnect()
@@ -141,6 +147,9 @@ func (w *writer) transaction(ctx context.Context, b *batch) error {
 	// Read committed: after the wait for cdrLock the next statement must see
 	// what the one before us wrote.
 	if _, err := w.conn.ExecContext(ctx, "begin isolation level read committed"); err != nil {
+		return err
+	}
+	if err := w.fence(ctx); err != nil {
 		return err
 	}
 	if err := w.copyEvidence(ctx, b.chunks); err != nil {
