@@ -11,14 +11,17 @@ import (
 	"github.com/byeguard/byeguard/pkg/table"
 )
 
-func newCallsCommand(open opener) *cobra.Command { return callsCommand(systemConsole(), open) }
-
-func callsCommand(con console, open opener) *cobra.Command {
-	return group("calls", "What happened in a call, and what byeguard did", newCallsShow(con, open))
+func newCallsCommand(open opener, settings billingOpener) *cobra.Command {
+	return callsCommand(systemConsole(), open, settings)
 }
 
-func newCallsShow(con console, open opener) *cobra.Command {
+func callsCommand(con console, open opener, settings billingOpener) *cobra.Command {
+	return group("calls", "What happened in a call, and what byeguard did", newCallsShow(con, open, settings))
+}
+
+func newCallsShow(con console, open opener, settings billingOpener) *cobra.Command {
 	var output string
+	var wanted func() (bool, error)
 	cmd := &cobra.Command{
 		Use:   "show CALL-ID",
 		Short: "Tell a call's whole story (CALL-ID may also be byeguard's key of it)",
@@ -32,6 +35,10 @@ Times are seconds since the first event, by the proxy's clock.`,
 			if err != nil {
 				return err
 			}
+			mask, err := wanted()
+			if err != nil {
+				return err
+			}
 			s, err := open(cmd.Context())
 			if err != nil {
 				return err
@@ -42,6 +49,11 @@ Times are seconds since the first event, by the proxy's clock.`,
 					return fmt.Errorf("no call %s: `byeguard cdrs list` and `byeguard dialogs list` have them", table.Printable(args[0]))
 				}
 				return err
+			}
+			for i := range stories {
+				if mask {
+					maskStory(&stories[i])
+				}
 			}
 			if format == table.JSON {
 				all, err := storiesObject(stories)
@@ -63,6 +75,7 @@ Times are seconds since the first event, by the proxy's clock.`,
 		},
 	}
 	addShowFlags(cmd, &output)
+	wanted = addMaskFlag(cmd, settings)
 	return cmd
 }
 

@@ -164,6 +164,7 @@ func TestMaskedNumbers(t *testing.T) {
 	b := billed(t)
 	for _, args := range []string{
 		"cdrs list --limit 0", "cdrs list -o json", "cdrs list -o csv", "cdrs show up@home.example", "cdrs show up@home.example -o json",
+		"dialogs list", "dialogs show up@home.example", "dialogs list -o json", "calls show up@home.example", "calls show repaired@home.example -o json",
 	} {
 		require.Contains(t, b.print(strings.Fields(args)...), "+4930123456", args)
 		out := b.print(strings.Fields(args + " --mask-numbers")...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -11,28 +12,49 @@ import (
 	"github.com/byeguard/byeguard/pkg/table"
 )
 
-func newDialogsCommand(open opener) *cobra.Command { return dialogsCommand(systemConsole(), open) }
+func newDialogsCommand(open opener, settings billingOpener) *cobra.Command {
+	return dialogsCommand(systemConsole(), open, settings)
+}
 
-func dialogsCommand(con console, open opener) *cobra.Command {
+func dialogsCommand(con console, open opener, settings billingOpener) *cobra.Command {
+	var mask bool
+	var wanted func() (bool, error)
 	l := &lister[store.Dialog]{
 		what: "live calls", columns: dialogColumns,
 		states: []string{call.StateUp.String(), call.StateEnding.String()},
-		list:   (*store.Store).ListDialogs,
+		list: func(s *store.Store, ctx context.Context, f store.Filter) ([]store.Dialog, error) {
+			list, err := s.ListDialogs(ctx, f)
+			for i := range list {
+				if mask {
+					maskDialog(&list[i])
+				}
+			}
+			return list, err
+		},
+		narrow: func(*store.Filter) (err error) {
+			mask, err = wanted()
+			return err
+		},
 		cursor: func(d *store.Dialog) store.Cursor { return store.Cursor{At: d.Started, ID: d.Key} },
 	}
-	return group("dialogs", "Calls that are up or not accounted for yet",
-		l.command(con, open, "List the live calls, those that started last first"),
-		newDialogsShow(con, open))
+	list := l.command(con, open, "List the live calls, those that started last first")
+	wanted = addMaskFlag(list, settings)
+	return group("dialogs", "Calls that are up or not accounted for yet", list, newDialogsShow(con, open, settings))
 }
 
-func newDialogsShow(con console, open opener) *cobra.Command {
+func newDialogsShow(con console, open opener, settings billingOpener) *cobra.Command {
 	var output string
+	var wanted func() (bool, error)
 	cmd := &cobra.Command{
 		Use:   "show CALL-ID",
 		Short: "Show a live call (CALL-ID may also be byeguard's key of it)",
 		Args:  words(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			format, err := showFormat(output)
+			if err != nil {
+				return err
+			}
+			mask, err := wanted()
 			if err != nil {
 				return err
 			}
@@ -47,10 +69,16 @@ func newDialogsShow(con console, open opener) *cobra.Command {
 				}
 				return err
 			}
+			for i := range all {
+				if mask {
+					maskDialog(&all[i])
+				}
+			}
 			return showDialogs(cmd, &con, all, format)
 		},
 	}
 	addShowFlags(cmd, &output)
+	wanted = addMaskFlag(cmd, settings)
 	return cmd
 }
 
