@@ -14,13 +14,19 @@ import (
 // BYEs by itself when its timer ends calls, and byeguard repairs every one.
 func TestNaturalRace(t *testing.T) {
 	t.Parallel()
-	eachKamailio(t, func(t *testing.T, b lab.Binary) { testNaturalRace(t, lab.KamailioOptions{Binary: b}) })
+	eachKamailio(t, func(t *testing.T, b lab.Binary) {
+		t.Helper()
+		testNaturalRace(t, lab.KamailioOptions{Binary: b})
+	})
 }
 
 // The same where the proxy sends its events as datagrams.
 func TestNaturalRaceByUDP(t *testing.T) {
 	t.Parallel()
-	eachKamailio(t, func(t *testing.T, b lab.Binary) { testNaturalRace(t, lab.KamailioOptions{Binary: b, UDP: true}) })
+	eachKamailio(t, func(t *testing.T, b lab.Binary) {
+		t.Helper()
+		testNaturalRace(t, lab.KamailioOptions{Binary: b, UDP: true})
+	})
 }
 
 // eachKamailio runs a test on every Kamailio of this machine: Debian 12's, and
