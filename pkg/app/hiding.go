@@ -13,7 +13,8 @@ const hidingPatience = 2 * time.Second
 
 // learnHiding asks whether the node hides topology. If so its calls are only
 // observed: what byeguard sees of them is not what the end points know. An
-// answer that did not come changes nothing; without JSON-RPC no BYE can be sent.
+// answer that did not come changes nothing; without JSON-RPC no BYE can be sent,
+// and it is asked for again.
 func (n *node) learnHiding(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, hidingPatience)
 	defer cancel()
@@ -22,6 +23,9 @@ func (n *node) learnHiding(ctx context.Context) {
 		n.log.WithError(err).Debug("not known whether the proxy hides topology")
 		return
 	}
+	n.mu.Lock()
+	n.looked = true
+	n.mu.Unlock()
 	hides := len(modules) > 0
 	if n.hides.Swap(hides) == hides {
 		return

@@ -28,14 +28,17 @@ type node struct {
 	lost   *lostlog.Source
 	beat   *watchdog.Source
 
-	hides atomic.Bool // its topology
-	clock clock       // the proxy's
+	hides   atomic.Bool   // its topology
+	inquiry chan struct{} // wakes inquire
+	clock   clock         // the proxy's
 
 	mu        sync.Mutex
 	connected bool
 	ever      bool   // was connected since the start
 	boot      int64  // of the proxy, when it was last connected
 	checked   bool   // JSON-RPC has what is needed
+	unfit     string // why it has not; "" = it has, or did not say
+	looked    bool   // it told its modules since it was connected
 	problem   string // why it is not connected
 	version   string // of Kamailio
 	strange   int    // times in a row that JSON-RPC named another one
@@ -44,7 +47,7 @@ type node struct {
 }
 
 func (a *App) newNode(cfg *Node) (*node, error) {
-	n := &node{app: a, cfg: cfg, log: a.log.WithField("node", cfg.Name), problem: "not connected yet"}
+	n := &node{app: a, cfg: cfg, log: a.log.WithField("node", cfg.Name), problem: "not connected yet", inquiry: make(chan struct{}, 1)}
 	n.beat = a.beats.NewSource("evapi " + cfg.Name)
 	var err error
 	if n.rpc, err = kamrpc.New(kamrpc.Options{URL: cfg.JSONRPC, Now: func() time.Time {
@@ -86,16 +89,8 @@ func (a *App) startNodes(ctx context.Context) error {
 			})
 		}
 		a.parts.run("identity of "+n.cfg.Name, 4*time.Second, func(ctx context.Context) error {
-			tick := time.NewTicker(identityEvery)
-			defer tick.Stop()
-			for {
-				select {
-				case <-tick.C:
-					n.watchIdentity(ctx)
-				case <-ctx.Done():
-					return nil
-				}
-			}
+			n.inquire(ctx)
+			return nil
 		})
 		a.parts.run("events of "+n.cfg.Name, 2*time.Second, func(ctx context.Context) error {
 			defer n.beat.Close()
@@ -105,44 +100,16 @@ func (a *App) startNodes(ctx context.Context) error {
 	return nil
 }
 
-// check asks the proxy whether it has the RPC commands that byeguard needs.
-func (n *node) check(ctx context.Context) error {
-	err := n.rpc.Check(ctx)
-	if err == nil {
-		n.mu.Lock()
-		n.checked = true
-		n.mu.Unlock()
-		return nil
-	}
-	var down *kamrpc.TransportError
-	if errors.As(err, &down) {
-		n.log.WithError(err).Warnf("JSON-RPC at %s does not answer; going on, the node may come up later", n.cfg.JSONRPC)
-		return nil
-	}
-	return err
-}
-
-// checkLate is check for a node that came up after byeguard.
-func (n *node) checkLate() {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := n.check(ctx); err != nil {
-		n.log.WithError(err).Error("BYEs cannot be sent through this node")
-	}
-}
-
 // Connected implements evapi.Handler.
 func (n *node) Connected(h evapi.Hello) {
 	n.clock.see(time.UnixMicro(h.At), time.UnixMicro(h.Seen))
 	n.beat.Enable()
 	n.mu.Lock()
 	n.connected, n.ever, n.problem, n.toldAt, n.boot = true, true, "", time.Time{}, h.Boot
-	checked := n.checked
+	// It may have been restarted with other modules.
+	n.looked, n.unfit, n.checked = false, "", n.checked && !h.Restarted
 	n.mu.Unlock()
-	if !checked { // its JSON-RPC was down when byeguard started
-		go n.checkLate()
-	}
-	go n.learnHiding(context.Background()) // it may have been restarted with other modules
+	n.inquireNow()
 	n.log.WithFields(logrus.Fields{"kamailio": h.Version, "credit": h.Limit, "boot": h.Boot}).Info("connected to evapi")
 	if h.Restarted {
 		n.incident(call.IncidentRestarted, "the proxy was restarted and has forgotten its calls; they are followed by their own BYEs")

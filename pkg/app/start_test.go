@@ -6,7 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,6 +88,36 @@ func TestNodeThatComesUpLater(t *testing.T) {
 	go func() { started <- s.kam.Start(s.ctx) }()
 	s.guard(nil)
 	require.NoError(t, <-started)
+	s.repaired(s.call(lab.CallOptions{}))
+}
+
+// TestJSONRPCFailsAtStart: while byeguard starts JSON-RPC answers 500, then half.
+// That proves nothing of the node: it is waited for, and then guarded.
+func TestJSONRPCFailsAtStart(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{noGuard: true})
+	target, err := url.Parse(s.kam.RPCURL)
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: target.Scheme, Host: target.Host})
+	var sound atomic.Bool
+	var spoiled atomic.Int64
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch n := spoiled.Add(1); {
+		case sound.Load():
+			proxy.ServeHTTP(w, r)
+		case n%2 == 1:
+			http.Error(w, `{"jsonrpc":"2.0","error":{"code":500,"message":"spoiled"}}`, http.StatusInternalServerError)
+		default:
+			w.Header().Set("Content-Length", "1000")
+			_, _ = w.Write([]byte(`{"jsonrpc":"2.0","result":["core.mod`))
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	t.Cleanup(front.Close)
+	s.guard(func(c *app.Config) { c.Nodes[0].JSONRPC = front.URL + target.Path })
+	s.eventually("both are asked again", 20*time.Second, func() bool { return spoiled.Load() > 6 })
+	require.NotContains(t, s.log.String(), "BYEs cannot be sent")
+	sound.Store(true)
 	s.repaired(s.call(lab.CallOptions{}))
 }
 

@@ -252,3 +252,36 @@ func TestOptionsValidate(t *testing.T) {
 		require.Error(t, err, "%+v", o)
 	}
 }
+
+// TestCheckTellsProofFromTrouble: only what proves that a command is missing says
+// that the node is unfit.
+func TestCheckTellsProofFromTrouble(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		unfit  bool
+	}{
+		"commands missing":      {200, `{"jsonrpc":"2.0","result":["core.uptime"],"id":"%s"}`, true},
+		"no such method":        {200, `{"jsonrpc":"2.0","error":{"code":-32601,"message":"Method not found"},"id":"%s"}`, true},
+		"not JSON-RPC":          {404, "nothing here", true},
+		"forbidden":             {403, "only from this machine", true},
+		"500 with an error":     {500, `{"jsonrpc":"2.0","error":{"code":500,"message":"busy"},"id":"%s"}`, false},
+		"500 without":           {500, "oops", false},
+		"503":                   {503, `{"jsonrpc":"2.0","error":{"code":503,"message":"overload"},"id":"%s"}`, false},
+		"asked to come later":   {429, "later", false},
+		"an answer cut in half": {200, `{"jsonrpc":"2.0","result":["core.uptime","core`, false},
+		"somebody else's":       {200, `{"jsonrpc":"2.0","result":[],"id":"other"}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := fake(t, kamrpc.Options{}, func(w http.ResponseWriter, _ *http.Request, r request) {
+				w.WriteHeader(c.status)
+				_, _ = io.WriteString(w, strings.ReplaceAll(c.body, "%s", r.ID))
+			})
+			err := k.Check(t.Context())
+			require.Error(t, err)
+			require.Equal(t, c.unfit, errors.Is(err, kamrpc.ErrUnfit), "%v", err)
+		})
+	}
+}

@@ -13,6 +13,11 @@ var ErrBadResponse = errors.New("bad response")
 // it back byte for byte: it holds a NUL.
 var ErrUnsendable = errors.New("text with a zero byte cannot be sent")
 
+// ErrUnfit means that what answers lacks what byeguard needs, so that asking again
+// is no use: a Kamailio without one of [Needed], or something that is no
+// JSON-RPC at all. Silence and failures (5xx, half an answer) prove no such thing.
+var ErrUnfit = errors.New("no JSON-RPC that byeguard can work with")
+
 // Error is Kamailio's refusal of a command: a JSON-RPC error object, or a plain
 // HTTP 4xx. The command was not carried out.
 type Error struct {

@@ -2,7 +2,9 @@ package kamrpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -70,11 +72,16 @@ func (c *Client) names(ctx context.Context, method string) ([]string, error) {
 	return names, nil
 }
 
-// Check asks whether all [Needed] commands are there. If not, the error names
-// the missing ones and what to do.
+// Check asks whether all [Needed] commands are there. If it is proved that they
+// are not, the error is an [ErrUnfit] that names the missing ones and what to
+// do. Any other error says nothing about them.
 func (c *Client) Check(ctx context.Context) error {
 	names, err := c.Methods(ctx)
 	if err != nil {
+		var refused *Error
+		if errors.As(err, &refused) && refused.unknown() {
+			return fmt.Errorf("%w: %w", ErrUnfit, err)
+		}
 		return err
 	}
 	var missing []string
@@ -84,10 +91,19 @@ func (c *Client) Check(ctx context.Context) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("check kamailio: no rpc command %s, load the modules tm and dialog before jsonrpcs and include byeguard-params.cfg",
-			strings.Join(missing, ", "))
+		return fmt.Errorf("check kamailio: %w: no rpc command %s, load the modules tm and dialog before jsonrpcs and include byeguard-params.cfg",
+			ErrUnfit, strings.Join(missing, ", "))
 	}
 	return nil
+}
+
+// unknown says that the command is not there: JSON-RPC's "method not found", or
+// an HTTP status that says so of the URL. A refusal to do it now (408, 429, 5xx)
+// is none.
+func (e *Error) unknown() bool {
+	const methodNotFound = -32601 // JSON-RPC 2.0, section 5.1
+	return e.Code == methodNotFound || e.Code/100 == 4 &&
+		e.Code != http.StatusRequestTimeout && e.Code != http.StatusTooManyRequests
 }
 
 // Uptime tells one run of Kamailio from the next.
