@@ -206,3 +206,55 @@ func TestForeignClients(t *testing.T) {
 		require.NoError(t, err)
 	}
 }
+
+// TestFlushedTable: after htable.flush the readers' slots are gone. A sync gives a
+// reader a new one with its credit, and tells the others.
+func TestFlushedTable(t *testing.T) {
+	t.Parallel()
+	p := startProxy(t, "-A", "LAB", "-A", "BYEGUARD_CREDIT=20")
+	a, _ := hello(t, p)
+	b, _ := hello(t, p)
+	require.Equal(t, "hello", a.next().kind())
+	p.emit(20)
+	var last event
+	for range 20 {
+		last = a.next()
+		b.next()
+	}
+	a.ack(last)
+	a.synced()
+	b.ack(b.next())
+	b.synced()
+	require.Equal(t, "sync", a.next().kind())
+	_, err := p.call("htable.flush", "byeguard")
+	require.NoError(t, err)
+	p.emit(3) // the gate is shut
+	a.send("byeguard sync")
+	for _, r := range []*reader{a, b} {
+		h := r.next()
+		require.Equal(t, "hello", h.kind())
+		require.EqualValues(t, 0, h.num("r"))
+		require.EqualValues(t, 3, h.num("s"))
+	}
+	b.send("byeguard sync")
+	require.Equal(t, "hello", a.next().kind())
+	require.Equal(t, "hello", b.next().kind())
+
+	p.emit(30)
+	for i := range 20 {
+		last = a.next()
+		require.EqualValues(t, 1+i, last.num("r"))
+		require.EqualValues(t, 1+i, b.next().num("r"))
+	}
+	a.ack(last)
+	a.synced() // the slower one counts again, too
+	p.emit(1)
+	a.synced()
+	require.Equal(t, "sync", b.next().kind())
+	require.Equal(t, "sync", b.next().kind())
+	b.ack(last)
+	b.synced()
+	require.Equal(t, "sync", a.next().kind())
+	p.emit(1)
+	require.EqualValues(t, 21, a.next().num("r"))
+}

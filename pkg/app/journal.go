@@ -219,5 +219,5 @@ func (a *App) nodeNames() (names []string) {
 // resume is up to where the events of a node were read by an earlier run.
 func (a *App) resume(node string) evapi.Position {
 	p := a.places[node]
-	return evapi.Position{Boot: p.Boot, Seq: p.Seq}
+	return evapi.Position{Boot: p.Boot, Seq: p.Seq, At: p.At}
 }

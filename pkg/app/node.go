@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -131,11 +132,16 @@ func (n *node) Events(events []call.Event) bool {
 
 // Gap implements evapi.Handler.
 func (n *node) Gap(g evapi.Gap) {
-	n.log.WithFields(logrus.Fields{"from": g.From, "to": g.To, "cause": string(g.Cause)}).
+	// In the numbers of the proxy, whose counter may have been set back.
+	from, to := strconv.FormatUint(uint64(uint32(g.From)), 10), "?"
+	if g.To != 0 {
+		to = strconv.FormatUint(uint64(uint32(g.To)), 10)
+	}
+	n.log.WithFields(logrus.Fields{"from": from, "to": to, "cause": string(g.Cause)}).
 		Warn("events of the proxy were not seen")
 	n.resync(g.Cause == evapi.CauseRestart)
-	n.incident(call.IncidentMissed, fmt.Sprintf("events %d to %d of the proxy were not seen (%s); its dialogs are looked through",
-		g.From, g.To, g.Cause))
+	n.incident(call.IncidentMissed, fmt.Sprintf("events %s to %s of the proxy were not seen (%s); its dialogs are looked through",
+		from, to, g.Cause))
 }
 
 // incident raises what concerns all calls of the node.

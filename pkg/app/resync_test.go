@@ -320,3 +320,37 @@ func TestStartedLate(t *testing.T) {
 	require.True(t, s.final(pairs[1].Caller.CallID()).Repaired)
 	s.noViolations()
 }
+
+// TestFlushedTable: byeguard's table in Kamailio is flushed. That is no restart: the
+// calls go on being followed, byeguard reads on within a second on the same
+// connection, and a call whose end fell into it is found out like any other.
+func TestFlushedTable(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{config: probeSoon})
+	oneSided, later, up := s.call(lab.CallOptions{}), s.call(lab.CallOptions{}), s.call(lab.CallOptions{})
+	for _, p := range []lab.Pair{oneSided, later, up} {
+		s.open(p.Caller.CallID())
+	}
+	// Two seconds after its start its identity is its own.
+	s.eventually("the proxy is older than its identity", 20*time.Second, func() bool {
+		var up struct {
+			Uptime int `json:"uptime"`
+		}
+		return s.kam.RPC().Call(s.ctx, &up, "core.uptime") == nil && up.Uptime >= 3
+	})
+	s.open(s.call(lab.CallOptions{}).Caller.CallID()) // the proxy is heard of
+
+	require.NoError(t, s.kam.RPC().Call(s.ctx, nil, "htable.flush", "byeguard"))
+	s.forceRace(oneSided) // unseen
+	require.NoError(t, oneSided.Callee.WaitEnded(s.ctx))
+	s.final(oneSided.Caller.CallID())
+	s.forceRace(later)
+	require.NoError(t, later.Callee.WaitEnded(s.ctx))
+	require.True(t, s.final(later.Caller.CallID()).Repaired)
+	s.settled()
+	require.Empty(t, s.notSeen(up.Caller.CallID()))
+	require.Zero(t, s.count("SELECT count(*) FROM byeguard.incidents WHERE kind='node_restarted'"))
+	require.NotContains(t, s.log.String(), "not connected to evapi; connecting again")
+	require.True(t, up.Caller.State().Live() && up.Callee.State().Live(), "a live call was ended")
+	s.noViolations()
+}

@@ -456,3 +456,40 @@ func TestClientStartStop(t *testing.T) {
 	}
 	require.False(t, c.Stats().Connected)
 }
+
+// TestClientFlushedTable: the proxy's table was flushed. It takes the sync for a
+// hello, and counts anew: byeguard acknowledges in the new numbers.
+func TestClientFlushedTable(t *testing.T) {
+	t.Parallel()
+	p, r := newProxy(t), newRecorder()
+	start(t, quick(p.addr()), r)
+	conn := p.welcome(9000, 8000)
+	wait(t, r.hellos)
+	conn.send(event(9001, 8001)) // nine seconds after its start, by these frames' times
+	require.EqualValues(t, 9001, wait(t, r.events).Seq)
+	require.Equal(t, "byeguard ack 8001", conn.ask())
+	require.Equal(t, "byeguard sync", wait(t, conn.in))
+	conn.send(hello(testNode, 7, 0))
+	require.Equal(t, evapi.CauseReset, wait(t, r.gaps).Cause)
+	require.Equal(t, "byeguard ack 0", conn.ask())
+	conn.send(event(8, 1))
+	require.EqualValues(t, 1<<32+8, wait(t, r.events).Seq)
+	require.Equal(t, "byeguard ack 1", conn.ask())
+	require.Empty(t, r.errs)
+}
+
+// TestClientAnotherHello: another reader's hello may come of a flushed table, which
+// has forgotten this reader too: it asks at once.
+func TestClientAnotherHello(t *testing.T) {
+	t.Parallel()
+	p, r := newProxy(t), newRecorder()
+	o := quick(p.addr())
+	o.SyncIdle = time.Hour
+	start(t, o, r)
+	conn := p.welcome(10, 10)
+	conn.send(hello(testNode, 10, 10))
+	for frame := ""; frame != "byeguard sync"; {
+		frame = wait(t, conn.in)
+	}
+	require.Empty(t, r.gaps)
+}

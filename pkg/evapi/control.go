@@ -21,8 +21,32 @@ func (s *session) control(f Frame, now time.Time) error {
 	}
 	// Another reader's hello or sync is as good as ours: all say how far the
 	// proxy has counted.
-	s.c.tracker.Sync(f.Seq, now)
+	s.c.tracker.Heard(f.Control.At)
+	if f.Kind == FrameHello {
+		s.c.tracker.Count(f.Seq, now)
+	} else {
+		s.c.tracker.Sync(f.Seq, now)
+	}
+	if err := s.recount(f); err != nil {
+		return err
+	}
+	s.hurry = s.hurry || f.Kind == FrameHello && s.datagram == nil
 	s.c.n.lastSeq.Store(s.c.tracker.high)
+	return nil
+}
+
+// recount follows a relay counter that is behind what was read: it may have been
+// set back, and acknowledgements in the old numbers are refused. If it was not, no
+// harm is done: the proxy passes over an acknowledgement behind an earlier one.
+func (s *session) recount(f Frame) error {
+	if !f.HasSent || !s.counted || f.Sent == s.newest || newer(f.Sent, s.newest) {
+		return nil
+	}
+	if err := s.ack(); err != nil {
+		return err
+	}
+	s.newest = f.Sent
+	s.c.n.lastSent.Store(f.Sent)
 	return nil
 }
 
@@ -36,8 +60,10 @@ func (s *session) welcome(ctl *Control, now time.Time) error {
 			ErrNode, o.Addr, ctl.Node, o.Node)
 	}
 	before := s.c.tracker.Position()
-	known := s.c.tracker.known
+	restarted := s.c.tracker.known && (before.Boot != ctl.Boot ||
+		distance(ctl.Seq, before.Seq) < 0 && s.c.tracker.anew() == CauseRestart)
 	seq := s.c.tracker.Hello(ctl.Boot, ctl.Seq, now)
+	s.c.tracker.Heard(ctl.At)
 	s.hello, s.boot = true, ctl.Boot
 	s.c.n.connected.Store(true)
 	s.c.n.connects.Add(1)
@@ -46,7 +72,7 @@ func (s *session) welcome(ctl *Control, now time.Time) error {
 	s.h.Connected(Hello{
 		Node: ctl.Node, Addr: o.Addr, Boot: ctl.Boot, Seq: seq, Limit: ctl.Limit,
 		Version: ctl.Version, At: ctl.At, Seen: now.UnixMicro(),
-		Restarted: known && (before.Boot != ctl.Boot || distance(ctl.Seq, before.Seq) < 0),
+		Restarted: restarted,
 	})
 	early := append(s.early, s.slab...)
 	s.early, s.slab = nil, nil

@@ -32,5 +32,5 @@ type Hello struct {
 	Version   string // Kamailio's version
 	At        int64  // its clock, Unix µs
 	Seen      int64  // byeguard's clock at the same moment, Unix µs
-	Restarted bool   // another boot than that of the last connection, or of Options.Resume
+	Restarted bool   // another run than that of the last connection, or of Options.Resume
 }

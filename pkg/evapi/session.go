@@ -19,6 +19,7 @@ type session struct {
 	boot     int64        // of the answer
 	begun    time.Time    // when hello was asked
 	lastOwn  time.Time    // when a frame of ours was read
+	hurry    bool         // ask for a sync now: another reader said hello, perhaps because the proxy had forgotten all
 	syncAt   time.Time    // when the sync that is not answered yet was asked; zero = none
 	early    []call.Event // events read before the answer to hello
 	slab     []call.Event // the batch in the making
@@ -210,6 +211,7 @@ func (s *session) frame(body []byte, now time.Time) error {
 	}
 	ev.Seen = now.UnixMicro()
 	if s.hello {
+		s.c.tracker.Heard(ev.At)
 		ev.Seq = s.c.tracker.See(f.Seq, now)
 		n.lastSeq.Store(s.c.tracker.high)
 	}
@@ -318,8 +320,8 @@ func (s *session) watch(now time.Time) error {
 		if now.Sub(s.syncAt) >= o.DeadAfter {
 			return fmt.Errorf("%w from %s within %v", ErrDead, o.Addr, o.DeadAfter)
 		}
-	case now.Sub(s.lastOwn) >= o.SyncIdle:
-		s.syncAt = now
+	case s.hurry || now.Sub(s.lastOwn) >= o.SyncIdle:
+		s.syncAt, s.hurry = now, false
 		s.c.n.syncs.Add(1)
 		return s.write("byeguard sync")
 	}

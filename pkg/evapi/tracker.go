@@ -15,8 +15,11 @@ const (
 	CauseHole Cause = "hole"
 	// CauseReconnect: events passed while byeguard was not connected.
 	CauseReconnect Cause = "reconnect"
-	// CauseRestart: the proxy started anew, or its counter did.
+	// CauseRestart: the proxy started anew.
 	CauseRestart Cause = "restart"
+	// CauseReset: its counters were set back (htable.flush, htable.reload), and it
+	// goes on running.
+	CauseReset Cause = "reset"
 	// CauseRefused: the handler did not take a batch.
 	CauseRefused Cause = "refused"
 	// CauseBad: a frame came but could not be decoded.
@@ -34,6 +37,7 @@ type Gap struct {
 type Position struct {
 	Boot int64
 	Seq  uint64
+	At   int64 // newest time of the proxy's clock that was read there, Unix µs; 0 = not known
 }
 
 // Defaults of the reorder window. A busy proxy's events arrive up to 7 places
@@ -46,6 +50,10 @@ const (
 	// restartDistance: nothing that late is merely late. At 10,000 events a
 	// second it is a process that slept for 400 ms between counting and relaying.
 	restartDistance = 4096
+
+	// outlived: a run of the proxy that was heard of so much later than the second
+	// of its start shares that second with no later run. One second would do.
+	outlived = 2 * time.Second
 )
 
 // Tracker follows the numbers of one node's events: it unwraps them from 32
@@ -57,6 +65,7 @@ type Tracker struct {
 	wait   time.Duration
 	boot   int64
 	known  bool
+	at     int64  // newest time of the proxy's clock in this boot, Unix µs
 	high   uint64 // highest number seen or told of; its low 32 bits are the wire's
 	holes  []hole // ascending, apart, all below high
 	gaps   []Gap
@@ -82,11 +91,14 @@ func NewTracker(window int, wait time.Duration) *Tracker {
 
 // Resume tells the tracker what an earlier process had seen.
 func (t *Tracker) Resume(p Position) {
-	t.boot, t.high, t.known = p.Boot, p.Seq, true
+	t.boot, t.high, t.at, t.known = p.Boot, p.Seq, p.At, true
 }
 
 // Position returns the highest number seen or told of.
-func (t *Tracker) Position() Position { return Position{t.boot, t.high} }
+func (t *Tracker) Position() Position { return Position{t.boot, t.high, t.at} }
+
+// Heard notes the time of the proxy's clock (Unix µs) in a frame of the present boot.
+func (t *Tracker) Heard(at int64) { t.at = max(t.at, at) }
 
 // Hello begins a connection: the node has the boot identity and has given out
 // seq as its last number. It returns that number unwrapped.
@@ -95,14 +107,12 @@ func (t *Tracker) Hello(boot int64, seq uint32, now time.Time) uint64 {
 	case !t.known:
 		t.boot, t.high, t.known = boot, uint64(seq), true
 	case boot != t.boot:
-		t.restart()
-		t.boot, t.high = boot, uint64(seq)
+		t.restart(CauseRestart)
+		t.boot, t.high, t.at = boot, uint64(seq), 0
 		if seq > 0 {
 			t.holes = append(t.holes, hole{1, t.high, now, CauseReconnect})
 		}
 	case distance(seq, t.high) < 0:
-		// A boot identity is the second of the start: two starts may share it, a
-		// counter that never goes back tells them apart.
 		t.rewind(seq)
 	default:
 		t.upto(seq, now, CauseReconnect)
@@ -110,7 +120,18 @@ func (t *Tracker) Hello(boot int64, seq uint32, now time.Time) uint64 {
 	return t.high
 }
 
-// Sync tells that the node has given out seq as its last number.
+// Count tells that the node's counter stood at seq after it gave out all numbers
+// that were read: if it is lower it was set back.
+func (t *Tracker) Count(seq uint32, now time.Time) {
+	if distance(seq, t.high) < 0 {
+		t.rewind(seq)
+		return
+	}
+	t.upto(seq, now, CauseHole)
+}
+
+// Sync tells that the node has given out seq as its last number, or lately did: a
+// worker of the proxy may have read it before others counted on.
 func (t *Tracker) Sync(seq uint32, now time.Time) { t.upto(seq, now, CauseHole) }
 
 func (t *Tracker) upto(seq uint32, now time.Time, cause Cause) {
@@ -211,19 +232,29 @@ func (t *Tracker) fill(n uint64) {
 	}
 }
 
+// anew says why a counter went back within one boot identity. That is the second
+// of the start, which two runs may share; but then the first of them was not heard
+// of after it.
+func (t *Tracker) anew() Cause {
+	if time.Duration(t.at-t.boot*1e6)*time.Microsecond >= outlived {
+		return CauseReset
+	}
+	return CauseRestart
+}
+
 // restart gives up what is open: nothing of it will come any more.
-func (t *Tracker) restart() {
+func (t *Tracker) restart(cause Cause) {
 	for _, h := range t.holes {
 		t.gaps = append(t.gaps, Gap{t.boot, h.from, h.to, h.cause})
 	}
 	t.holes = t.holes[:0]
-	t.gaps = append(t.gaps, Gap{Boot: t.boot, From: t.high + 1, Cause: CauseRestart})
+	t.gaps = append(t.gaps, Gap{Boot: t.boot, From: t.high + 1, Cause: cause})
 }
 
-// rewind follows a counter that was set back within one boot (the htable was
-// reloaded). Event numbers go on growing: they enter the next 2^32.
+// rewind follows a counter that was set back within one boot. Event numbers go
+// on growing: they enter the next 2^32.
 func (t *Tracker) rewind(seq uint32) {
-	t.restart()
+	t.restart(t.anew())
 	t.high = (t.high>>32+1)<<32 | uint64(seq)
 }
 

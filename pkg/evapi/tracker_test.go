@@ -219,3 +219,50 @@ func TestTrackerRestartWithinASecond(t *testing.T) {
 	require.Equal(t, evapi.CauseRestart, gaps[0].Cause)
 	require.Equal(t, first+1, gaps[0].From)
 }
+
+// TestTrackerResetOrRestart: where the run was heard of later than the second of
+// its start, no later run has the same boot identity: its counter was reset.
+func TestTrackerResetOrRestart(t *testing.T) {
+	t.Parallel()
+	const boot = 1_700_000_000
+	for name, c := range map[string]struct {
+		heard int64 // ms after the second of the start
+		want  evapi.Cause
+	}{
+		"never": {-boot * 1000, evapi.CauseRestart}, "at once": {300, evapi.CauseRestart}, "1.9 s": {1900, evapi.CauseRestart},
+		"2 s": {2000, evapi.CauseReset}, "an hour": {3_600_000, evapi.CauseReset},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := (boot*1000 + c.heard) * 1000
+			for how, back := range map[string]func(tr *evapi.Tracker){
+				"hello": func(tr *evapi.Tracker) { tr.Hello(boot, 3, after(1)) },
+				"sync":  func(tr *evapi.Tracker) { tr.Sync(3, after(1)) },
+				"event": func(tr *evapi.Tracker) { tr.See(3, after(1)) },
+			} {
+				tr := evapi.NewTracker(0, 0)
+				tr.Hello(boot, 10_000, t0)
+				tr.Heard(at)
+				back(tr)
+				require.Equal(t, []evapi.Gap{{Boot: boot, From: 10_001, Cause: c.want}}, tr.Take(), how)
+				again := evapi.NewTracker(0, 0)
+				again.Resume(tr.Position())
+				require.EqualValues(t, 1<<32+4, again.Hello(boot, 4, t0), "numbers go on over a restart of byeguard")
+				again.Expire(after(500))
+				require.Equal(t, []evapi.Gap{{Boot: boot, From: 1<<32 + 4, To: 1<<32 + 4, Cause: evapi.CauseReconnect}}, again.Take())
+			}
+			tr := evapi.NewTracker(0, 0)
+			tr.Hello(boot, 10_000, t0)
+			tr.Heard(at)
+			tr.Hello(boot+5, 0, t0)
+			require.Equal(t, evapi.CauseRestart, tr.Take()[0].Cause, "another boot is a restart whatever was heard")
+			tr.See(1, t0)
+			tr.Hello(boot+5, 0, t0)
+			require.Equal(t, evapi.CauseRestart, tr.Take()[0].Cause, "what was heard belongs to a boot")
+			tr.See(1, t0)
+			tr.Heard((boot + 9) * 1_000_000)
+			tr.Count(0, t0)
+			require.Equal(t, evapi.CauseReset, tr.Take()[0].Cause, "however little was counted")
+		})
+	}
+}

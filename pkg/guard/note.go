@@ -25,6 +25,7 @@ const (
 type Place struct {
 	Boot int64
 	Seq  uint64
+	At   int64 // the proxy's clock there, Unix µs
 }
 
 // filed says where the journal holds a call.
@@ -89,7 +90,7 @@ func (s *notes) passed(ev *call.Event) {
 		s.places = make(map[string]Place)
 	}
 	s.strays = true
-	s.places[ev.Node] = Place{ev.Boot, ev.Seq}
+	s.places[ev.Node] = Place{ev.Boot, ev.Seq, ev.At}
 }
 
 func (s *notes) addPlaces() {
@@ -99,7 +100,7 @@ func (s *notes) addPlaces() {
 	s.strays = false
 	for node, p := range s.places {
 		s.add(notePlace, 0, func(b []byte) []byte {
-			b = binary.AppendUvarint(binary.AppendVarint(b, p.Boot), p.Seq)
+			b = binary.AppendVarint(binary.AppendUvarint(binary.AppendVarint(b, p.Boot), p.Seq), p.At)
 			return append(b, node...)
 		})
 	}
@@ -187,5 +188,9 @@ func readPlace(body []byte) (node string, p Place, err error) {
 	if m <= 0 {
 		return "", p, fmt.Errorf("place: %w", errNote)
 	}
-	return string(body[k+m:]), Place{boot, seq}, nil
+	at, n := binary.Varint(body[k+m:])
+	if n <= 0 {
+		return "", p, fmt.Errorf("place: %w", errNote)
+	}
+	return string(body[k+m+n:]), Place{boot, seq, at}, nil
 }

@@ -113,7 +113,7 @@ func (r *Replay) input(pos, serial uint64, begin bool, ev *call.Event) {
 	l := r.g.lane(ev.CallID)
 	if ev.Seq != 0 && ev.Node != "" {
 		l.offset[ev.Node] = ev.Seen - ev.At
-		r.place(ev.Node, Place{ev.Boot, ev.Seq})
+		r.place(ev.Node, Place{ev.Boot, ev.Seq, ev.At})
 	}
 	e := r.calls[serial]
 	switch {
