@@ -53,10 +53,19 @@ var statusColumns = []table.Column[statusRow]{
 	{Key: "database", Title: "Database", Value: func(r *statusRow) any { return r.Database }, Elastic: true},
 	{Key: "database_skew_ms", Title: "DB clock", Right: true, Value: func(r *statusRow) any { return millis(r.SkewMS) },
 		Words: func(r *statusRow, _ *table.Clock) string { return skewWords(r.SkewMS) }},
+	{Key: "journal", Title: "Journal", Value: func(r *statusRow) any { return r.Journal }, Elastic: true},
 	{Key: "version", Title: "Version", Value: func(r *statusRow) any { return r.Version }},
 	{Key: "problem", Value: func(r *statusRow) any { return r.Node.Problem }},
 	{Key: "ready", Value: func(r *statusRow) any { return r.Ready }},
 	{Key: "in_flight", Value: func(r *statusRow) any { return r.Node.InFlight }},
+	{Key: "database_away_since", Value: func(r *statusRow) any {
+		if r.Away == nil {
+			return nil
+		}
+		return *r.Away
+	}},
+	{Key: "waiting_batches", Value: func(r *statusRow) any { return r.OnDisk }},
+	{Key: "waiting_bytes", Value: func(r *statusRow) any { return r.DiskUse }},
 	{Key: "unsaved_calls", Value: func(r *statusRow) any { return r.Unsaved }},
 	{Key: "host", Value: func(r *statusRow) any { return r.Host }},
 	{Key: "pid", Value: func(r *statusRow) any { return r.PID }},

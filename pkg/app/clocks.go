@@ -71,7 +71,8 @@ func (c *clock) judge(limit time.Duration) (d time.Duration, news, bad bool) {
 func (a *App) watchClocks(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, deskPatience)
 	defer cancel()
-	if at, took, err := a.store.Clock(ctx); err == nil && took < a.cfg.ClockSkew {
+	if a.store.Ready() != nil { // it was away at the start and is not back yet
+	} else if at, took, err := a.store.Clock(ctx); err == nil && took < a.cfg.ClockSkew {
 		a.dbClock.see(at, a.now().Add(-took/2))
 	}
 	a.tellClock(&a.dbClock, "", "PostgreSQL")

@@ -66,6 +66,9 @@ func (a *App) startStore(ctx context.Context) error {
 		return err
 	}
 	a.parts.onStop("database connections", 5*time.Second, func(context.Context) error { return a.store.Close() })
+	if a.store.Ready() != nil {
+		a.parts.run("way to PostgreSQL", 2*time.Second, a.seekStore)
+	}
 	if err := a.startLeases(ctx); err != nil {
 		return err
 	}
@@ -75,11 +78,17 @@ func (a *App) startStore(ctx context.Context) error {
 
 // openStore waits for a PostgreSQL that is not up yet, since machines start
 // their services in any order, and fails at once on anything that waiting
-// cannot mend.
+// cannot mend. Where the journal may tell all that is needed it does not wait.
 func (a *App) openStore(ctx context.Context, opts store.Options) error {
 	for wait := 500 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		err := a.tryStore(ctx, opts)
-		if err == nil || !errors.Is(err, store.ErrUnreachable) {
+		away := errors.Is(err, store.ErrUnreachable) || a.canWait() && errors.Is(err, store.ErrReadOnly)
+		if err == nil || !away {
+			return err
+		}
+		if a.canWait() {
+			a.log.WithError(err).Warn("PostgreSQL is away: starting from the journal alone; what is to be written waits on disk")
+			a.store, err = store.OpenLater(opts)
 			return err
 		}
 		a.log.WithError(err).Warnf("PostgreSQL is not there; trying again in %v", wait)
@@ -91,7 +100,16 @@ func (a *App) openStore(ctx context.Context, opts store.Options) error {
 	}
 }
 
+// canWait says that an earlier run left a journal that tells all, as far as can
+// be said before it is read, and that what comes can wait on disk.
+func (a *App) canWait() bool { return a.journal != nil && a.spill != nil && a.journal.Whole() != 0 }
+
 func (a *App) tryStore(ctx context.Context, opts store.Options) (err error) {
+	if a.canWait() { // a network that swallows everything must not hold the start up
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, startPatience)
+		defer cancel()
+	}
 	if a.cfg.AutoMigrate {
 		if err := store.Migrate(ctx, opts); err != nil {
 			return err
@@ -99,4 +117,59 @@ func (a *App) tryStore(ctx context.Context, opts store.Options) (err error) {
 	}
 	a.store, err = store.Open(ctx, opts)
 	return err
+}
+
+// startPatience is how long a start waits for PostgreSQL that can go on without.
+const startPatience = 3 * time.Second
+
+// seekEvery is how often a PostgreSQL is looked for that was away at the start:
+// soon enough that no standby takes over first.
+const seekEvery = 300 * time.Millisecond
+
+// seekStore looks for PostgreSQL until it is there.
+func (a *App) seekStore(ctx context.Context) error {
+	tick := time.NewTicker(seekEvery)
+	defer tick.Stop()
+	told, toldAt := "", time.Time{}
+	for {
+		limit, cancel := context.WithTimeout(ctx, time.Minute) // migrations take their time
+		err := a.store.Connect(limit, a.cfg.AutoMigrate)
+		cancel()
+		switch {
+		case err == nil:
+			a.log.WithField("database", a.store.Target()).Warn("PostgreSQL is there: what waits is written now")
+			return nil
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, store.ErrUnreachable), errors.Is(err, context.DeadlineExceeded):
+		case err.Error() != told || time.Since(toldAt) > time.Minute:
+			told, toldAt = err.Error(), time.Now()
+			a.log.WithError(err).Error("PostgreSQL answers, but cannot be used: calls are guarded from the journal, nothing is written")
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// awaitStore waits for PostgreSQL where the journal does not tell all.
+func (a *App) awaitStore(ctx context.Context) error {
+	if a.store.Ready() == nil {
+		return nil
+	}
+	a.log.Error("the journal does not tell all and PostgreSQL is away: calls cannot be taken over before it is back; start PostgreSQL")
+	tick := time.NewTicker(seekEvery)
+	defer tick.Stop()
+	for a.store.Ready() != nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	a.lease.round(ctx, true)
+	a.heldNames()
+	return nil
 }

@@ -83,7 +83,9 @@ func (a *App) startDesk() {
 			a.guard.Release(a.board.Free)
 			if time.Since(told) >= statusEvery {
 				told = time.Now()
-				a.putStatus(ctx)
+				if a.store.Ready() == nil {
+					a.putStatus(ctx)
+				}
 				a.watchClocks(ctx)
 			}
 		}
@@ -96,6 +98,12 @@ func (d *desk) look(ctx context.Context) {
 	ops, err := d.dir.List()
 	d.complain(err)
 	d.know(ops)
+	if err := d.a.store.Ready(); err != nil { // it was away at the start and is not back yet
+		d.mu.Lock()
+		d.away = err
+		d.mu.Unlock()
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, deskPatience)
 	defer cancel()
 	left := ops[:0:0]
@@ -186,6 +194,15 @@ func (d *desk) stopped(o control.Op) {
 	d.a.send.Recheck()
 }
 
+// grumble is complain for what may come before there is a desk.
+func (d *desk) grumble(a *App, err error) {
+	if d != nil {
+		d.complain(err)
+		return
+	}
+	a.log.WithError(err).Warn("trouble with data_dir")
+}
+
 // complain logs a trouble once, until it is another.
 func (d *desk) complain(err error) {
 	if err == nil {
@@ -196,6 +213,6 @@ func (d *desk) complain(err error) {
 	d.told = err.Error()
 	d.mu.Unlock()
 	if news {
-		d.log.WithError(err).Warn("pause and resume: trouble with data_dir")
+		d.log.WithError(err).Warn("trouble with data_dir")
 	}
 }

@@ -78,6 +78,7 @@ func (a *App) tendJournal(ctx context.Context) error {
 func (a *App) restore(ctx context.Context) error {
 	began := time.Now()
 	if a.journal == nil {
+		a.lease.settle()
 		calls, err := a.load(ctx, a.guard.Restore)
 		if err != nil {
 			return err
@@ -103,14 +104,25 @@ func (a *App) restore(ctx context.Context) error {
 	a.journal.Skip(stored)
 	a.parts.run("journal", 5*time.Second, a.journal.Run)
 	whole := a.journal.Whole()
-	if whole != 0 && found.Entries > 0 && found.LostLast < whole {
-		out := replay.Done()
-		a.places = out.Places
-		a.tellReplayed(&out, &found, began)
-		a.withdraw(out.Commands)
-		return nil
+	if whole == 0 || found.Entries == 0 || found.LostLast >= whole {
+		if err := a.awaitStore(ctx); err != nil {
+			return err
+		}
+		return a.restoreBoth(ctx, replay, &found, began)
 	}
-	return a.restoreBoth(ctx, replay, &found, began)
+	if a.lease.isStale() && a.store.Ready() == nil {
+		return a.restoreBoth(ctx, replay, &found, began)
+	}
+	a.restoreAlone(replay, &found, began)
+	return nil
+}
+
+// restoreAlone goes by the journal alone.
+func (a *App) restoreAlone(replay *guard.Replay, found *journal.Replayed, began time.Time) {
+	out := replay.Done()
+	a.places = out.Places
+	a.tellReplayed(&out, found, began)
+	a.withdraw(out.Commands)
 }
 
 func (a *App) tellReplayed(out *guard.Replayed, found *journal.Replayed, began time.Time) {
@@ -126,7 +138,10 @@ func (a *App) tellReplayed(out *guard.Replayed, found *journal.Replayed, began t
 // restoreBoth goes by the journal and PostgreSQL: at the first start, and
 // where something is missing in the journal.
 func (a *App) restoreBoth(ctx context.Context, replay *guard.Replay, found *journal.Replayed, began time.Time) error {
-	if found.Entries > 0 {
+	switch {
+	case a.lease.isStale() && found.Entries > 0:
+		a.log.Warn("another byeguard has acted since this journal was written: PostgreSQL is asked too")
+	case found.Entries > 0:
 		a.log.WithField("missing", found.Lost).Warn("the journal does not tell all: PostgreSQL is asked too")
 	}
 	merge := replay.Merge()
@@ -134,10 +149,15 @@ func (a *App) restoreBoth(ctx context.Context, replay *guard.Replay, found *jour
 	if err != nil {
 		return err
 	}
-	if n := merge.Done(); n > 0 {
+	over, err := a.store.Finals(ctx, merge.Unseen())
+	if err != nil {
+		return fmt.Errorf("take over calls: %w", err)
+	}
+	if n := merge.Done(over); n > 0 {
 		a.log.Infof("%d calls of the journal are over, says PostgreSQL", n)
 	}
 	out := replay.Done()
+	a.lease.settle()
 	a.places = out.Places
 	a.tellReplayed(&out, found, began)
 	if err := a.withdrawAll(ctx, out.Commands, calls, began); err != nil {

@@ -19,7 +19,11 @@ type Status struct {
 	Started  time.Time        `json:"started"`
 	Mode     string           `json:"mode"`
 	Ready    bool             `json:"ready"`
-	Database string           `json:"database"` // "ok", or what is wrong
+	Database string           `json:"database"`            // "ok", or what is wrong
+	Away     *time.Time       `json:"database_away_since"` // nil: it is there
+	OnDisk   int              `json:"waiting_batches"`     // that wait on disk for PostgreSQL
+	DiskUse  int64            `json:"waiting_bytes"`       // of them
+	Journal  string           `json:"journal"`             // "ok", or what is wrong
 	SkewMS   *int64           `json:"database_skew_ms"`
 	Unsaved  int              `json:"unsaved_calls"` // calls whose state waits for PostgreSQL
 	Live     int64            `json:"live_calls"`    // in memory
@@ -48,6 +52,11 @@ func (a *App) Status() Status {
 		Instance: a.instance, Host: host, PID: os.Getpid(), Version: a.Version, Started: a.began.UTC(), Mode: a.cfg.Mode,
 		Ready: h.Ready, Database: h.Database, Unsaved: st.WaitingCalls, Live: h.Calls,
 		SkewMS: a.dbClock.millis(), Waiting: a.guard.Stats().Waiting, Switches: a.board.Switches(),
+	}
+	s.OnDisk, s.DiskUse, s.Journal = st.OnDisk, st.OnDiskBytes, h.Journal
+	if at := st.AwaySince; !at.IsZero() {
+		at = at.UTC().Truncate(time.Second)
+		s.Away = &at
 	}
 	sent := a.send.Stats()
 	for i := range h.Nodes {
@@ -102,6 +111,10 @@ func (a *App) putStatus(ctx context.Context) {
 	}
 	if err != nil {
 		a.log.WithError(err).Debug("status not written")
+		return
+	}
+	if names, err := a.store.Shared(ctx, a.instance); err == nil {
+		a.lease.shared(names)
 	}
 }
 

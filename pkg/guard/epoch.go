@@ -55,3 +55,56 @@ func (l *lane) find(c *call.Call) bool {
 	}
 	return false
 }
+
+// Keys returns the calls of a node that are not over, as far as is known here.
+// It needs Run.
+func (g *Guard) Keys(ctx context.Context, node string) (keys []call.Key, err error) {
+	err = g.eachLane(ctx, func(l *lane) {
+		for _, e := range l.calls {
+			for ; e != nil; e = e.next {
+				if e.call.Node == node && !e.call.State.Final() && e.call.State != call.StateNew {
+					keys = append(keys, e.call.Key)
+				}
+			}
+		}
+	})
+	return keys, err
+}
+
+// Forget drops calls that are over, as PostgreSQL knows, and returns how many.
+// Nothing follows from it: whoever closed them has written that down. It needs Run.
+func (g *Guard) Forget(ctx context.Context, over map[call.Key]bool) (n int, err error) {
+	if len(over) == 0 {
+		return 0, nil
+	}
+	err = g.eachLane(ctx, func(l *lane) {
+		var gone []*entry
+		for _, e := range l.calls {
+			for ; e != nil; e = e.next {
+				if over[e.call.Key] && !e.call.State.Final() {
+					gone = append(gone, e)
+				}
+			}
+		}
+		for _, e := range gone {
+			l.noteDrop(e)
+			l.drop(e)
+		}
+		n += len(gone)
+	})
+	return n, err
+}
+
+// eachLane has one lane after the other call f.
+func (g *Guard) eachLane(ctx context.Context, f func(*lane)) error {
+	for _, l := range g.lanes {
+		done := make(chan struct{})
+		l.order(func() { defer close(done); f(l) })
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

@@ -241,12 +241,23 @@ func (m *Merge) Add(c call.Call) {
 	}
 }
 
+// Unseen returns the calls of the journal that PostgreSQL does not hold as live.
+func (m *Merge) Unseen() (keys []call.Key) {
+	for key, e := range m.calls {
+		if !m.seen[key] && !e.call.State.Final() {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
 // Done forgets the calls that PostgreSQL does not hold although all that is
-// known of them is stored: they ended in what is missing.
-func (m *Merge) Done() (forgotten int) {
+// known of them is stored: they ended in what is missing. It also forgets those
+// that are over: another byeguard has seen their end.
+func (m *Merge) Done(over map[call.Key]bool) (forgotten int) {
 	gone := make([]uint64, 0)
 	for serial, e := range m.r.calls {
-		if !m.seen[e.call.Key] && m.r.stored(e.filed.last) && !e.call.State.Final() {
+		if !m.seen[e.call.Key] && (over[e.call.Key] || m.r.stored(e.filed.last)) && !e.call.State.Final() {
 			gone = append(gone, serial)
 		}
 	}

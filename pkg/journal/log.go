@@ -32,6 +32,8 @@ type Log struct {
 	since   time.Time // when the first of them came
 	next    uint64    // the next position to give
 	done    uint64    // on disk, or given up
+	why     error     // the newest write failed so; nil = it did not
+	missing uint64    // files that are gone
 	segs    []segment // oldest first; the last one is written to while out is not nil
 
 	wake   chan struct{}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // Queue keeps pieces of work on disk, first in, first out: a file each. It is
@@ -17,7 +18,7 @@ import (
 type Queue struct {
 	dir    string
 	max    int64
-	size   int64
+	size   atomic.Int64
 	pieces []piece
 	serial uint64
 }
@@ -63,7 +64,7 @@ func OpenQueue(dir string, maxBytes int64) (*Queue, error) {
 		}
 		q.pieces = append(q.pieces, piece{e.Name(), t, info.Size()})
 		q.serial = max(q.serial, n)
-		q.size += info.Size()
+		q.size.Add(info.Size())
 	}
 	slices.SortFunc(q.pieces, func(a, b piece) int { return strings.Compare(a.name, b.name) })
 	return q, nil
@@ -71,8 +72,8 @@ func OpenQueue(dir string, maxBytes int64) (*Queue, error) {
 
 // Append adds a piece; it is on disk when it returns.
 func (q *Queue) Append(tag uint64, data []byte) error {
-	if q.size+int64(len(data)) > q.max {
-		return fmt.Errorf("%w: %d bytes in %s", ErrFull, q.size, q.dir)
+	if size := q.size.Load(); size+int64(len(data)) > q.max {
+		return fmt.Errorf("%w: %d bytes in %s", ErrFull, size, q.dir)
 	}
 	q.serial++
 	name := fmt.Sprintf("%016x-%016x%s", q.serial, tag, pieceSuffix)
@@ -85,7 +86,7 @@ func (q *Queue) Append(tag uint64, data []byte) error {
 		return fmt.Errorf("write to queue: %w", err)
 	}
 	q.pieces = append(q.pieces, piece{name, tag, int64(len(data) + pieceHead)})
-	q.size += int64(len(data) + pieceHead)
+	q.size.Add(int64(len(data) + pieceHead))
 	return nil
 }
 
@@ -115,8 +116,8 @@ func (q *Queue) Tags() []uint64 {
 	return tags
 }
 
-// Size returns the bytes of all pieces.
-func (q *Queue) Size() int64 { return q.size }
+// Size returns the bytes of all pieces; any goroutine may ask.
+func (q *Queue) Size() int64 { return q.size.Load() }
 
 // First returns the oldest piece; there must be one.
 func (q *Queue) First() ([]byte, error) {
@@ -152,6 +153,6 @@ func (q *Queue) SetAside() (string, error) {
 }
 
 func (q *Queue) pop() {
-	q.size -= q.pieces[0].size
+	q.size.Add(-q.pieces[0].size)
 	q.pieces = q.pieces[1:]
 }

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -24,7 +25,10 @@ type Stats struct {
 	Bytes      uint64        // of entries written
 	Size       int64         // of all files
 	Files      int
-	OK         bool // the disk takes what it is given, in time
+	Missing    uint64 // files that were deleted by somebody else, found at the start
+	Full       bool   // it has reached its limit
+	Failing    error  // why the newest write failed, nil if it did not
+	OK         bool   // the disk takes what it is given, in time
 }
 
 // Stats returns a snapshot.
@@ -37,6 +41,7 @@ func (l *Log) Stats() Stats {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	s.Failing, s.Full, s.Missing = l.why, errors.Is(l.why, ErrFull), l.missing
 	s.Waiting, s.Files = len(l.waiting), len(l.segs)
 	return s
 }

@@ -49,6 +49,7 @@ func (l *Log) commit() error {
 	l.n.bytes.Add(uint64(len(buf)))
 	l.n.commitTime.Add(int64(time.Since(began)))
 	l.mu.Lock()
+	l.why = nil
 	l.done = first + uint64(count) - 1
 	if l.count == 0 {
 		l.oldest.Store(0)
@@ -89,6 +90,9 @@ func (l *Log) putBack(buf []byte, first uint64, count int, since time.Time) {
 // record. The next try begins a new one.
 func (l *Log) fail(err error) {
 	l.n.failures.Add(1)
+	l.mu.Lock()
+	l.why = err
+	l.mu.Unlock()
 	if l.out != nil {
 		_ = l.out.f.Close()
 		l.out = nil

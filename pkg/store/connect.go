@@ -45,7 +45,9 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return newStore(db, quick, conns, target, opts), nil
+	s := newStore(db, quick, conns, target, opts)
+	s.link.up()
+	return s, nil
 }
 
 // quickSilence is the longest that the server may be silent to what must not
@@ -73,17 +75,29 @@ func openQuick(opts *Options) (*sqlx.DB, error) {
 // connect opens the pool and tries it; silence is the longest that the server
 // may take to say anything, 0 = for ever.
 func connect(ctx context.Context, opts *Options, silence time.Duration) (*sqlx.DB, *connSet, string, error) {
-	if err := opts.Validate(); err != nil {
-		return nil, nil, "", err
-	}
-	cfg, err := parseURL(opts.URL)
+	db, conns, cfg, err := openPool(opts, silence)
 	if err != nil {
 		return nil, nil, "", err
 	}
 	target := describe(cfg)
+	if err := tryOut(ctx, db.DB, cfg, target, opts.ReadOnly); err != nil {
+		return nil, nil, "", errors.Join(err, db.Close())
+	}
+	return db, conns, target, nil
+}
+
+// openPool makes the pool. It does not connect yet.
+func openPool(opts *Options, silence time.Duration) (*sqlx.DB, *connSet, pq.Config, error) {
+	if err := opts.Validate(); err != nil {
+		return nil, nil, pq.Config{}, err
+	}
+	cfg, err := parseURL(opts.URL)
+	if err != nil {
+		return nil, nil, cfg, err
+	}
 	connector, err := pq.NewConnectorConfig(cfg)
 	if err != nil {
-		return nil, nil, "", fmt.Errorf("connect to database %s: %w", target, err)
+		return nil, nil, cfg, fmt.Errorf("connect to database %s: %w", describe(cfg), err)
 	}
 	conns := &connSet{open: map[*patientConn]bool{}}
 	connector.Dialer(dialer{silence: silence, conns: conns})
@@ -91,10 +105,7 @@ func connect(ctx context.Context, opts *Options, silence time.Duration) (*sqlx.D
 	db.SetMaxOpenConns(opts.MaxConns)
 	db.SetMaxIdleConns(opts.MaxConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
-	if err := tryOut(ctx, db.DB, cfg, target, opts.ReadOnly); err != nil {
-		return nil, nil, "", errors.Join(err, db.Close())
-	}
-	return db, conns, target, nil
+	return db, conns, cfg, nil
 }
 
 func parseURL(text string) (pq.Config, error) {

@@ -68,3 +68,16 @@ func (s *Store) NodeNames(ctx context.Context) ([]string, error) {
 	}
 	return names, err
 }
+
+// Shared returns the nodes that other byeguards than this one serve too, or did
+// within the last day. It tries once.
+func (s *Store) Shared(ctx context.Context, id string) ([]string, error) {
+	var names []string
+	err := s.quick.SelectContext(ctx, &names, `
+select distinct n->>'name' from byeguard.instances, jsonb_array_elements(status->'nodes') n
+where id <> $1 and seen_at > clock_timestamp() - interval '1 day'`, Escape(id))
+	if err != nil {
+		return nil, fmt.Errorf("look for other byeguards in database %s: %w", s.target, err)
+	}
+	return names, nil
+}

@@ -72,6 +72,8 @@ type Spill interface {
 	First() ([]byte, error)
 	// Remove drops the oldest piece.
 	Remove() error
+	// Size returns the bytes of all pieces. It may be called from any goroutine.
+	Size() int64
 	// SetAside moves the oldest piece, which is damaged, out of the way.
 	SetAside() (path string, err error)
 }

@@ -52,6 +52,11 @@ func (s *Store) MakePartials(ctx context.Context, every time.Duration, now time.
 
 // housekeep does what the writer must not wait for, until ctx ends.
 func (s *Store) housekeep(ctx context.Context) {
+	select {
+	case <-s.link.once:
+	case <-ctx.Done():
+		return
+	}
 	retain := time.NewTimer(0)
 	defer retain.Stop()
 	var partials <-chan time.Time

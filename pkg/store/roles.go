@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -23,6 +24,7 @@ type roles struct {
 // role of one node: its updates wait while another byeguard writes.
 type role struct {
 	writes  bool
+	assumed bool // PostgreSQL has not said so yet: nothing is written before
 	epoch   int64
 	waiting []call.Update           // oldest first
 	older   map[call.Key]*olderCall // what did not fit in there
@@ -58,7 +60,27 @@ func (s *Store) StandBy(node string) {
 		ro = &role{}
 		s.roles.nodes[node] = ro
 	}
-	ro.writes = false
+	ro.writes, ro.assumed = false, false
+}
+
+// Assume says that this byeguard acts for the node as long as PostgreSQL is away:
+// it was the last one that did. What is Put for it is taken, and written after Act.
+func (s *Store) Assume(node string, epoch int64) {
+	s.roles.mu.Lock()
+	defer s.roles.mu.Unlock()
+	s.roles.nodes[node] = &role{writes: true, assumed: true, epoch: epoch}
+}
+
+// undecided names the nodes that are only assumed to be ours.
+func (r *roles) undecided() (nodes []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for n, ro := range r.nodes {
+		if ro.assumed {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
 }
 
 // Act says that this byeguard writes for the node in that epoch of its lease,
@@ -74,7 +96,7 @@ func (s *Store) Act(ctx context.Context, node, session string, epoch, stored int
 	}
 	ro.trim(stored)
 	rest := ro.drain()
-	ro.writes, ro.epoch = true, epoch
+	ro.writes, ro.assumed, ro.epoch = true, false, epoch
 	r.written[node] = max(r.written[node], stored)
 	r.mu.Unlock()
 	rest = s.news(ctx, rest)
@@ -98,17 +120,41 @@ func (s *Store) news(ctx context.Context, updates []call.Update) []call.Update {
 	if len(keys) == 0 {
 		return updates
 	}
-	var stored [][]byte
-	if err := s.quick.SelectContext(ctx, &stored, "select call_key from byeguard.cdrs where call_key = any($1) and state = 'final'", keys); err != nil {
+	if err := s.finals(ctx, keys, over); err != nil {
 		s.log.WithError(err).Warn("which calls the byeguard before has closed is not known: some records may get a revision")
 		return updates
+	}
+	return slices.DeleteFunc(updates, func(u call.Update) bool { return over[u.Call.Key] })
+}
+
+// finals sets those of the keys whose record is final.
+func (s *Store) finals(ctx context.Context, keys pq.ByteaArray, over map[call.Key]bool) error {
+	var stored [][]byte
+	if err := s.db.SelectContext(ctx, &stored, "select call_key from byeguard.cdrs where call_key = any($1) and state = 'final'", keys); err != nil {
+		return fmt.Errorf("look up records in database %s: %w", s.target, err)
 	}
 	for _, k := range stored {
 		if len(k) == len(call.Key{}) {
 			over[call.Key(k)] = true
 		}
 	}
-	return slices.DeleteFunc(updates, func(u call.Update) bool { return over[u.Call.Key] })
+	return nil
+}
+
+// Finals says which of the calls have a final record.
+func (s *Store) Finals(ctx context.Context, calls []call.Key) (map[call.Key]bool, error) {
+	const page = 10_000
+	over := map[call.Key]bool{}
+	for part := range slices.Chunk(calls, page) {
+		keys := make(pq.ByteaArray, len(part))
+		for i := range part {
+			keys[i] = part[i][:]
+		}
+		if err := s.finals(ctx, keys, over); err != nil {
+			return nil, err
+		}
+	}
+	return over, nil
 }
 
 // Trim forgets what the holder of the node has stored.

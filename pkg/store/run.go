@@ -54,6 +54,10 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return f.drain(work)
 		case <-maintain.C:
+			if s.Ready() != nil {
+				maintain.Reset(time.Second)
+				continue
+			}
 			f.maintain(work)
 			maintain.Reset(maintainEvery)
 			continue
@@ -207,7 +211,7 @@ func (f *flusher) pause(ctx context.Context) error {
 // tell logs that PostgreSQL went away or came back, once each.
 func (f *flusher) tell(err error) {
 	s := f.s
-	s.counters.down.Store(err != nil)
+	s.counters.outcome(err)
 	log := s.log.WithField("database", s.target)
 	switch {
 	case err != nil && !f.down:

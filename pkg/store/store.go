@@ -31,6 +31,7 @@ type Store struct {
 	lines   sync.Pool       // *line
 	disk    sync.Mutex      // for Options.Spill
 
+	link    link
 	roles   roles
 	backend atomic.Pointer[backend] // of the writer; nil = not connected yet
 
@@ -46,6 +47,7 @@ func newStore(db, quick *sqlx.DB, conns *connSet, target string, opts Options) *
 		lines: sync.Pool{New: func() any { return new(line) }},
 	}
 	s.roles.init()
+	s.link.init()
 	// Rows of a later run come after those of an earlier one.
 	s.ord.Store(time.Now().UnixMicro())
 	s.writer.s, s.writer.filedAt = s, map[call.Key]int64{}

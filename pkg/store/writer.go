@@ -99,6 +99,9 @@ func (w *writer) exec(ctx context.Context, query string, args ...any) error {
 
 // write commits the batch. An error means that nothing of it is stored.
 func (w *writer) write(ctx context.Context, b *batch) error {
+	if err := w.s.fit(); err != nil {
+		return err
+	}
 	if err := w.connect(ctx); err != nil {
 		return err
 	}
