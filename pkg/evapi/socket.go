@@ -20,7 +20,7 @@ import (
 // socket wakes nobody while the reader rests.
 type socket struct {
 	fd   int
-	poll [1]unix.PollFd
+	bell bell // what wait waits for
 }
 
 // errEmpty says that there is nothing to read now.
@@ -43,7 +43,14 @@ func takeSocket(conn net.Conn) (*socket, error) {
 	}); cerr != nil {
 		return nil, cerr
 	}
-	return s, err
+	if err == nil {
+		err = s.bell.hang(s.fd)
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // Read returns what there is, or errEmpty. It never waits.
@@ -79,7 +86,7 @@ func (s *socket) receiveBuffer() int {
 
 // wait returns when there is something to read (an end or an error of the
 // connection, too), or after d.
-func (s *socket) wait(d time.Duration) error { return s.ready(unix.POLLIN, d) }
+func (s *socket) wait(d time.Duration) error { return s.bell.wait(s.fd, d) }
 
 // write writes all of b, and waits for the peer no longer than d.
 func (s *socket) write(b []byte, d time.Duration) error {
@@ -95,7 +102,7 @@ func (s *socket) write(b []byte, d time.Duration) error {
 		case !time.Now().Before(until):
 			return fmt.Errorf("the peer takes nothing for %v", d)
 		default:
-			if err := s.ready(unix.POLLOUT, time.Until(until)); err != nil {
+			if err := await(s.fd, unix.POLLOUT, time.Until(until)); err != nil {
 				return err
 			}
 		}
@@ -103,13 +110,18 @@ func (s *socket) write(b []byte, d time.Duration) error {
 	return nil
 }
 
-func (s *socket) ready(events int16, d time.Duration) error {
-	s.poll[0] = unix.PollFd{Fd: int32(s.fd), Events: events}
-	_, err := unix.Poll(s.poll[:], int(max(d.Milliseconds(), 1)))
+// await blocks a thread until the socket is ready, or for d.
+func await(fd int, events int16, d time.Duration) error {
+	_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: events}}, int(max(d.Milliseconds(), 1)))
 	if errors.Is(err, unix.EINTR) {
 		return nil // whoever waits looks again
 	}
 	return err
 }
 
-func (s *socket) close() { _ = unix.Close(s.fd) }
+func (s *socket) close() {
+	s.bell.close()
+	if s.fd >= 0 {
+		_ = unix.Close(s.fd)
+	}
+}
