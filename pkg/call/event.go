@@ -24,7 +24,7 @@ const (
 
 	KindTick   // time passed; only Seen and At are set
 	KindAsked  // answer to EffectAsk
-	KindResult // outcome of a BYE that byeguard sent
+	KindResult // outcome of a BYE that byeguard sent: Code, 0 = not sent, CodeOpen = sent or not
 
 	KindListed    // a snapshot shows a live dialog with both sides
 	KindVanished  // two looks that agree did not find the dialog
@@ -51,6 +51,11 @@ func (k Kind) String() string {
 	}
 	return kindNames[KindUnknown]
 }
+
+// CodeOpen is the code of a KindResult without an answer, where the proxy may
+// have sent the BYE or not: its JSON-RPC broke off. Like SIP's 100 it promises
+// that a final reply may still come.
+const CodeOpen = 100
 
 // ParseKind returns the kind of that name, or KindUnknown.
 func ParseKind(name string) Kind {

@@ -90,7 +90,9 @@ func (b *Bye) reply(ev *Event) {
 }
 
 // learnResult takes the outcome of a command of byeguard. Code 0 means that it
-// could not be sent.
+// could not be sent. With CodeOpen the BYE may be on its way, and the proxy
+// repeat it for half a minute: its reply is waited for among the events, and
+// nothing else is sent to the leg before it would count as unanswered.
 func (c *Call) learnResult(ev *Event) {
 	if ev.Leg == SideNone {
 		return
@@ -105,6 +107,9 @@ func (c *Call) learnResult(ev *Event) {
 		b.OutAt, b.OutSeen = ev.At, ev.Seen
 	}
 	b.Ours = true
+	if ev.Code == CodeOpen {
+		return
+	}
 	r := *ev
 	if r.Code < 200 {
 		r.Code = 408

@@ -14,9 +14,9 @@ import (
 	"github.com/byeguard/byeguard/pkg/indialog"
 )
 
-// codeUnknown is reported where the outcome is not known: what SIP says of a
-// request without a final reply (RFC 3261 section 8.1.3.1).
-const codeUnknown = 408
+// codeSilent is what SIP says of a request without a final reply (RFC 3261
+// section 8.1.3.1).
+const codeSilent = 408
 
 // build turns a command into a request.
 func build(c call.Command) (indialog.Request, error) { return indialog.Build(dialog(&c)) }
@@ -78,7 +78,7 @@ func (s *Sender) fly(ctx, flight context.Context, l *lane, c call.Command) {
 			s.report(l, c, 0, err.Error())
 			return
 		case !notSent(err):
-			s.report(l, c, codeUnknown, "outcome unknown: "+err.Error())
+			s.report(l, c, call.CodeOpen, "outcome unknown: "+err.Error())
 			return
 		case time.Since(start)+pause > s.o.RetryFor:
 			s.report(l, c, 0, fmt.Sprintf("proxy not reached for %v: %v", s.o.RetryFor, err))
@@ -117,7 +117,7 @@ func (s *Sender) report(l *lane, c call.Command, code int, reason string) {
 		switch {
 		case code == 0:
 			l.stats.NotSent++
-		case code == codeUnknown:
+		case code == codeSilent, code == call.CodeOpen:
 			l.stats.Unanswered++
 		case code < 300 || code == 481:
 			l.stats.Closed++
@@ -126,9 +126,12 @@ func (s *Sender) report(l *lane, c call.Command, code int, reason string) {
 		}
 	})
 	log := s.o.Log.WithFields(fields(c)).WithField("code", code).WithField("reply", reason)
-	if code == 0 {
+	switch code {
+	case 0:
 		log.Warn("bye was not sent")
-	} else {
+	case call.CodeOpen:
+		log.Warn("bye may have been sent: its answer is waited for among the events")
+	default:
 		log.Info("bye was sent")
 	}
 	s.o.Results(c.Key, call.Event{

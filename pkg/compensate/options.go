@@ -77,8 +77,9 @@ type Options struct {
 	// Nodes are the proxies by the names that commands use.
 	Nodes map[string]Caller
 	// Results gets the outcome of each command, as an event of KindResult with
-	// Code, the SIP status code; 408 if the outcome is not known or nobody
-	// answered; 0 if the request could not be built or sent, and Reason says why.
+	// Code, the SIP status code; 408 if nobody answered; call.CodeOpen if the
+	// request was sent or not, and its answer did not come; 0 if it could not be
+	// built or sent, and Reason says why.
 	// Of an OPTIONS it is KindProbed, with 0 also where the outcome is not known.
 	//
 	// It is called from many goroutines at once; while it runs, the leg gets no

@@ -116,10 +116,10 @@ func TestReport(t *testing.T) {
 		}, 0, "wrapped: 400 No local socket"},
 		{"half answer", nil, func(context.Context, indialog.Request) (indialog.Reply, error) {
 			return indialog.Reply{}, unreachable{sent: true}
-		}, 408, "outcome unknown: connection refused"},
+		}, call.CodeOpen, "outcome unknown: connection refused"},
 		{"strange error", nil, func(context.Context, indialog.Request) (indialog.Reply, error) {
 			return indialog.Reply{}, errors.New("strange")
-		}, 408, "outcome unknown: strange"},
+		}, call.CodeOpen, "outcome unknown: strange"},
 		{"not buildable", func(c *call.Command) { c.ToTag = "a\r\nb" }, ok, 0, "build request: ToTag holds a control byte: 0x0d at byte 1"},
 		{"no such node", func(c *call.Command) { c.Node = "z" }, ok, 0, "send bye: no such node, name it in nodes"},
 	} {

@@ -24,7 +24,7 @@ import (
 type request struct {
 	ID     string
 	Method string
-	Params []string
+	Params []any
 }
 
 // fake starts an HTTP server and a client for it. answer writes the response.
