@@ -110,7 +110,8 @@ func (c *Call) dialogOf(ev *Event) *ProxyDialog {
 
 // answeredUnseen says that the leg confirmed a BYE that was itself not seen: it
 // fell into a gap. A 2xx that a transaction of the proxy waited for, from where
-// the leg is known to be, is believed once the dialog has vanished too.
+// the leg is known to be, is believed once the dialog has vanished too, or the
+// proxy told that it let go of it.
 func (c *Call) answeredUnseen(b *Bye) bool {
-	return c.VanishedSeen != 0 && !b.seen() && b.Vouched && b.Code >= 200 && b.Code < 300
+	return (c.VanishedSeen != 0 || c.GoneSeen != 0) && !b.seen() && b.Vouched && b.Code >= 200 && b.Code < 300
 }

@@ -11,7 +11,7 @@ func (c *Call) watch(now int64, p *Policy, out []Effect) []Effect {
 	out = c.watchVanished(now, p, out)
 	out = c.watchAge(now, p, out)
 	out = c.watchHalfGone(p, out)
-	if c.GoneSeen != 0 && !c.Ended() && !c.anyBye() {
+	if c.GoneSeen != 0 && !c.Ended() && !c.anyByeSeen() && !c.Leg(Caller).Closed() && !c.Leg(Callee).Closed() {
 		if due := c.GoneSeen + us(p.Refused); now >= due {
 			out = c.raise(IncidentForgotten, SeverityWarning, SideNone,
 				"the proxy dropped the dialog without a BYE; both legs may be up", ReasonForgotten, out)
@@ -112,6 +112,18 @@ func (c *Call) watchRefused(now int64, p *Policy, out []Effect) []Effect {
 
 // anyBye says whether any BYE of the call was ever seen.
 func (c *Call) anyBye() bool { return len(c.Legs[0].Byes)+len(c.Legs[1].Byes) > 0 }
+
+// anyByeSeen is anyBye without BYEs of which only a reply was seen.
+func (c *Call) anyByeSeen() bool {
+	for i := range c.Legs {
+		for j := range c.Legs[i].Byes {
+			if c.Legs[i].Byes[j].seen() {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // bits of Call.Open: a kind and a leg each.
 func bit(k IncidentKind, leg Side) uint32 {
