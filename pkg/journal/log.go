@@ -36,7 +36,7 @@ type Log struct {
 	missing uint64    // files that are gone
 	segs    []segment // oldest first; the last one is written to while out is not nil
 
-	wake   chan struct{}
+	due    *time.Timer // runs from the first entry of a group on
 	hurry  chan struct{} // somebody waits for the commit
 	out    *output       // Run's alone
 	serial uint64        // number of the newest file; Run's alone
@@ -69,7 +69,7 @@ func Open(o Options) (*Log, error) {
 		}
 		return nil, fmt.Errorf("lock journal %s: %w", o.Dir, err)
 	}
-	l := &Log{o: o, lock: lock, next: 1, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
+	l := &Log{o: o, lock: lock, next: 1, due: time.NewTimer(time.Hour), hurry: make(chan struct{}, 1)}
 	if err := l.scan(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -100,7 +100,7 @@ func (l *Log) Append(entries []byte, n int, urgent bool) (last uint64) {
 	l.mu.Unlock()
 	l.n.appended.Add(uint64(n))
 	if was == 0 {
-		nudge(l.wake)
+		l.due.Reset(l.o.CommitEvery) // it wakes Run once a group, not twice
 	}
 	if urgent {
 		nudge(l.hurry)
@@ -154,20 +154,21 @@ func (l *Log) Run(ctx context.Context) error {
 	wg.Go(func() { l.watch(watch) })
 	defer wg.Wait()
 	defer cancel()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	retry := time.NewTimer(time.Hour)
+	defer retry.Stop()
+	defer l.due.Stop()
 	for {
 		select {
-		case <-l.wake:
+		case <-l.due.C:
+		case <-l.hurry:
 		case <-ctx.Done():
 			err := l.commit()
 			return errors.Join(err, l.closeSegment())
 		}
-		l.gather(ctx, timer)
 		for l.commit() != nil {
-			timer.Reset(l.o.Retry)
+			retry.Reset(l.o.Retry)
 			select {
-			case <-timer.C:
+			case <-retry.C:
 			case <-ctx.Done():
 				return errors.Join(l.commit(), l.closeSegment())
 			}
@@ -175,22 +176,11 @@ func (l *Log) Run(ctx context.Context) error {
 	}
 }
 
-// gather waits for company, unless somebody is in a hurry.
-func (l *Log) gather(ctx context.Context, timer *time.Timer) {
-	l.mu.Lock()
-	wait := l.o.CommitEvery - time.Since(l.since)
-	l.mu.Unlock()
-	timer.Reset(max(wait, 0))
-	select {
-	case <-timer.C:
-	case <-l.hurry:
-	case <-ctx.Done():
-	}
-}
-
 // watch lets those go on who wait for a disk that fails or hangs.
 func (l *Log) watch(ctx context.Context) {
-	tick := time.NewTicker(max(l.o.Patience/8, time.Millisecond))
+	// Seldom while all is well, for each wake-up costs.
+	const seldom, often = 2, 8
+	tick := time.NewTicker(max(l.o.Patience/seldom, time.Millisecond))
 	defer tick.Stop()
 	for {
 		select {
@@ -203,12 +193,14 @@ func (l *Log) watch(ctx context.Context) {
 		if late {
 			if !l.waived.Swap(true) {
 				l.n.waived.Add(1)
+				tick.Reset(max(l.o.Patience/often, time.Millisecond))
 				if !l.failing.Load() {
 					l.o.Logger.WithField("journal", l.o.Dir).Errorf("the disk has not taken the journal for %v: going on without it", l.o.Patience)
 				}
 			}
 			l.o.Committed(l.Head())
 		} else if l.waived.Swap(false) {
+			tick.Reset(max(l.o.Patience/seldom, time.Millisecond))
 			l.o.Logger.WithField("journal", l.o.Dir).WithField("lost_entries", l.n.lost.Load()).Warn("the journal is written again")
 		}
 	}

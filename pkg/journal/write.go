@@ -123,7 +123,7 @@ func (l *Log) write(entries []byte, first uint64, count int) error {
 		err = l.out.w.Flush()
 	}
 	if err == nil {
-		err = l.out.f.Sync()
+		err = dataSync(l.out.f)
 	}
 	if err != nil {
 		return fmt.Errorf("write journal: %w", err)
