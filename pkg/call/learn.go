@@ -84,7 +84,9 @@ func (c *Call) learnAnswered(ev *Event) {
 	if !c.Known || c.AnswerAt == 0 {
 		c.changed = true
 	}
-	c.Known = true
+	// Kamailio now and then runs dialog:start without the 200, and before its
+	// dialog has the callee's tag: such a one waits for the ACK, which tells it.
+	c.Known = c.Known || ev.ToTag != ""
 	c.AnswerAt = earliest(c.AnswerAt, ev.At)
 	if c.SetupAt == 0 {
 		c.SetupAt = ev.Setup

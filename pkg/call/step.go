@@ -77,7 +77,9 @@ func (c *Call) Matches(ev *Event) bool {
 		// One unanswered attempt may follow another with the same tags.
 		return ev.ToTag != "" || c.hasDialog(ProxyDialog{Node: ev.Node, Boot: ev.Boot, Dialog: ev.Dialog})
 	}
-	return false
+	// The start did not tell the callee's tag: its dialog knows it by now.
+	return b == "" && ev.ToTag != "" && ev.FromTag == a && c.AnswerAt != 0 && c.State == StateNew &&
+		c.hasDialog(ProxyDialog{Node: ev.Node, Boot: ev.Boot, Dialog: ev.Dialog})
 }
 
 func (c *Call) hasDialog(d ProxyDialog) bool {
@@ -100,6 +102,8 @@ func (c *Call) orient(ev *Event) {
 	switch {
 	case c.Leg(Caller).Tag == "" && c.Leg(Callee).Tag == "":
 		c.Leg(Caller).Tag, c.Leg(Callee).Tag = caller, callee
+	case c.Leg(Callee).Tag == "" && c.Leg(Caller).Tag == caller && callee != "":
+		c.Leg(Callee).Tag = callee
 	case c.Known || c.Leg(Caller).Tag == caller:
 		return
 	default: // the stray was the callee's
