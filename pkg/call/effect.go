@@ -99,6 +99,13 @@ const (
 	IncidentMassAction IncidentKind = "mass_action" // too many BYEs rested on inference: they are stopped until a person has looked
 	IncidentClock      IncidentKind = "clock_skew"  // clocks differ by more than they should
 	IncidentWrongNode  IncidentKind = "wrong_node"  // JSON-RPC is answered by another Kamailio than the one that sends events
+	IncidentNodeLost   IncidentKind = "node_lost"   // no connection to the node's events
+)
+
+// Kinds of incidents that a comparison of records finds.
+const (
+	IncidentCDRMissing IncidentKind = "cdr_missing"    // somebody else has a record of an answered call, byeguard has none
+	IncidentMismatch   IncidentKind = "records_differ" // somebody else's record says something else than byeguard's
 )
 
 // NodeIncident returns an incident of a node. A node has at most one open
