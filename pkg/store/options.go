@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/byeguard/byeguard/pkg/call"
 )
 
 // Options says how to reach PostgreSQL and how much to hold back before
@@ -44,6 +46,11 @@ type Options struct {
 	// PostgreSQL or in Spill. It must not block for long; nil = nobody is told.
 	Stored func(upto uint64)
 
+	// Raised is told of each incident that is Put, if this byeguard is the one
+	// that writes it, before it is written. It must not block; nil = nobody is
+	// told.
+	Raised func(Raised)
+
 	// Drain bounds the last flush when Run ends. Default 5 s.
 	Drain time.Duration
 	// RetryMin and RetryMax bound the wait after a failed flush, which doubles
@@ -59,6 +66,14 @@ type Options struct {
 	// LongCallEvery is how often Run makes a partial record of a call that is
 	// still up. Zero makes none.
 	LongCallEvery time.Duration
+}
+
+// Raised is an incident that waits to be written.
+type Raised struct {
+	Incident call.Incident
+	Node     string
+	Reason   call.Reason
+	Seen     time.Time // byeguard's clock
 }
 
 // Spill is a queue on local disk. It is used by one goroutine at a time.

@@ -309,10 +309,15 @@ type Incident struct {
 	Opened   time.Time     `db:"opened_at" json:"opened"`
 	Updated  time.Time     `db:"updated_at" json:"updated"`
 	Resolved *time.Time    `db:"resolved_at" json:"resolved,omitempty"`
+
+	Acked      *time.Time `db:"acked_at" json:"acked,omitempty"`
+	AckedBy    string     `db:"acked_by" json:"acked_by,omitempty"`
+	ResolvedBy string     `db:"resolved_by" json:"resolved_by,omitempty"` // a person; "" = byeguard itself
+	Note       string     `db:"note" json:"note,omitempty"`               // the person's words
 }
 
 const incidentColumns = `id, encode(call_key, 'hex') as key, call_id, node, kind, severity, state, leg, reason, detail,
-opened_at, updated_at, resolved_at`
+opened_at, updated_at, resolved_at, acked_at, acked_by, resolved_by, note`
 
 // ListIncidents returns incidents, newest first.
 func (s *Store) ListIncidents(ctx context.Context, f Filter) (list []Incident, err error) {

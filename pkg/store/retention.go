@@ -14,7 +14,7 @@ import (
 type Keep struct {
 	Events    time.Duration // evidence, by its day
 	CDRs      time.Duration // records, by the day of their call's start, with their revisions
-	Incidents time.Duration // resolved incidents and finished commands
+	Incidents time.Duration // resolved incidents, finished commands and alerts
 	// Evidence is how long evidence, records, incidents and commands of calls
 	// that had an incident are kept where that is longer: disputes come late.
 	Evidence time.Duration
@@ -82,6 +82,8 @@ func (s *Store) Retain(ctx context.Context, k Keep, now time.Time, dry bool) (li
 		d, err := s.deleteOld(ctx, "incidents", "updated_at", "state = 'resolved'", before, dry)
 		list, errs = appendDropped(list, errs, d, err)
 		d, err = s.deleteOld(ctx, "outbox", "created_at", "state <> 'pending'", before, dry)
+		list, errs = appendDropped(list, errs, d, err)
+		d, err = s.deleteOld(ctx, "alerts", "created_at", "state in ('sent', 'dead')", before, dry)
 		list, errs = appendDropped(list, errs, d, err)
 	}
 	return list, errors.Join(errs...)

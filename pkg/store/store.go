@@ -98,6 +98,7 @@ func (s *Store) write(updates []call.Update) {
 	if len(updates) == 0 {
 		return
 	}
+	s.raised(updates)
 	l := s.lines.Get().(*line)
 	rows := 0
 	l.buf = l.buf[:0]
@@ -185,8 +186,26 @@ func (s *Store) PutIncident(node string, in call.Incident, seen time.Time) {
 	if node != "" && !s.roles.writesFor(node) {
 		return // it raises its own
 	}
+	if s.opts.Raised != nil {
+		s.opts.Raised(Raised{Incident: in, Node: node, Seen: seen})
+	}
 	p := s.pending
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.entryOf(in.Key).incident(&call.Effect{Incident: in}, &call.Call{Node: node}, seen.UnixMicro())
+}
+
+// raised tells of the incidents among the updates.
+func (s *Store) raised(updates []call.Update) {
+	if s.opts.Raised == nil {
+		return
+	}
+	for i := range updates {
+		u := &updates[i]
+		for j := range u.Effects {
+			if f := &u.Effects[j]; f.Kind == call.EffectIncident {
+				s.opts.Raised(Raised{Incident: f.Incident, Node: u.Call.Node, Reason: f.Reason, Seen: time.UnixMicro(u.Event.Seen)})
+			}
+		}
+	}
 }
