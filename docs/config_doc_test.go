@@ -12,12 +12,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/byeguard/byeguard/pkg/alert"
 	"github.com/byeguard/byeguard/pkg/app"
 )
 
 var (
 	// "## grace (time)" and "### nodes: evapi (string)".
-	keyHeading   = regexp.MustCompile(`(?m)^##(#?) (nodes: )?([a-z_]+) \([a-z]+\)$`)
+	keyHeading   = regexp.MustCompile(`(?m)^##(#?) (nodes: |alerts: (?:routes: )?)?([a-z_]+) \([a-z]+\)$`)
 	defaultValue = regexp.MustCompile("(?m)^Default: (?:`([^`]*)`|\"\"|none)")
 	yamlBlock    = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
 )
@@ -34,7 +35,7 @@ func keySections(t *testing.T) map[string]string {
 	for i, at := range found {
 		key := text[at[6]:at[7]]
 		if at[4] >= 0 {
-			key = "nodes." + key
+			key = strings.ReplaceAll(text[at[4]:at[5]], ": ", ".") + key
 		}
 		rest := text[at[1]:]
 		if i+1 < len(found) {
@@ -71,7 +72,9 @@ func TestEveryConfigurationKeyIsDescribed(t *testing.T) {
 			flag = strings.ReplaceAll(key, "_", "-")
 		}
 		require.Contains(t, section, "`--"+flag, "%s: its flag", key)
-		require.Contains(t, flags, `"`+flag+`"`, "cmd/byeguard has no flag for %s", key)
+		if key != "alerts" { // too deep for a flag
+			require.Contains(t, flags, `"`+flag+`"`, "cmd/byeguard has no flag for %s", key)
+		}
 		checkDefault(t, key, section, defaults.Field(i))
 	}
 	node := reflect.TypeFor[app.Node]()
@@ -80,6 +83,17 @@ func TestEveryConfigurationKeyIsDescribed(t *testing.T) {
 		section := sections["nodes."+key]
 		require.NotEmpty(t, section, "docs/configuration.md has no section on nodes: %s", key)
 		checkDefault(t, "nodes."+key, section, reflect.Zero(node.Field(i).Type))
+	}
+	for prefix, typ := range map[string]reflect.Type{"alerts.": reflect.TypeFor[alert.Config](), "alerts.routes.": reflect.TypeFor[alert.Route]()} {
+		for key, i := range koanfKeys(typ) {
+			if key == "" || key == "routes" { // not a key, or the list of them
+				continue
+			}
+			known[prefix+key] = true
+			section := sections[prefix+key]
+			require.NotEmpty(t, section, "docs/configuration.md has no section on %s%s", prefix, key)
+			checkDefault(t, prefix+key, section, reflect.Zero(typ.Field(i).Type))
+		}
 	}
 	for key, section := range sections {
 		require.True(t, known[key], "docs/configuration.md describes %s, which is no key", key)
@@ -97,6 +111,7 @@ func checkDefault(t *testing.T, key, section string, want reflect.Value) {
 		for _, place := range []string{"`/var/lib/byeguard`", "`$XDG_STATE_HOME/byeguard`", "`~/.local/state/byeguard`"} {
 			require.Contains(t, section, place)
 		}
+	case strings.HasPrefix(key, "alerts"): // the text tells them
 	case want.Type() == reflect.TypeFor[time.Duration]():
 		d, err := time.ParseDuration(got)
 		require.NoError(t, err, key)
@@ -127,7 +142,7 @@ func TestConfigurationExamplesAreTaken(t *testing.T) {
 	t.Parallel()
 	const node = "nodes:\n  - {name: a, evapi: 'h:1', jsonrpc: 'http://h:1/RPC'}\n"
 	const rest = "nodes:\n  - name: a\n    evapi: h:1\n    jsonrpc: http://h:1/RPC\n"
-	for _, file := range []string{"configuration.md", "operations.md", "../README.md"} {
+	for _, file := range []string{"configuration.md", "operations.md", "alerts.md", "../README.md"} {
 		raw, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for i, found := range yamlBlock.FindAllStringSubmatch(string(raw), -1) {
@@ -138,7 +153,7 @@ func TestConfigurationExamplesAreTaken(t *testing.T) {
 			case strings.HasPrefix(text, "    "): // one key of a node
 				key, _, _ := strings.Cut(strings.TrimSpace(text), ":")
 				text = regexp.MustCompile(`(?m)^    `+key+`:.*\n`).ReplaceAllString(rest, "") + text
-			case !strings.Contains(text, "nodes:"):
+			case !strings.HasPrefix(text, "nodes:") && !strings.Contains(text, "\nnodes:"):
 				text += node
 			}
 			path := filepath.Join(t.TempDir(), "byeguard.yaml")

@@ -11,12 +11,15 @@ import (
 	"github.com/byeguard/byeguard/pkg/table"
 )
 
-func newIncidentsCommand(open opener) *cobra.Command { return incidentsCommand(systemConsole(), open) }
+func newIncidentsCommand(open, write opener, settings billingOpener) *cobra.Command {
+	return incidentsCommand(systemConsole(), open, write, settings)
+}
 
-func incidentsCommand(con console, open opener) *cobra.Command {
+// incidentsCommand reads by open, and changes by write.
+func incidentsCommand(con console, open, write opener, settings billingOpener) *cobra.Command {
 	l := &lister[store.Incident]{
 		what: "incidents", columns: incidentColumns,
-		states: []string{string(store.IncidentOpen), string(store.IncidentAcknowledged), string(store.IncidentResolved)},
+		states: incidentStates,
 		list:   (*store.Store).ListIncidents,
 		cursor: func(i *store.Incident) store.Cursor {
 			return store.Cursor{At: i.Opened, ID: strconv.FormatInt(i.ID, 10)}
@@ -24,7 +27,8 @@ func incidentsCommand(con console, open opener) *cobra.Command {
 	}
 	return group("incidents", "What a person should look at",
 		l.command(con, open, "List the incidents, those that opened last first"),
-		newIncidentsShow(con, open))
+		newIncidentsShow(con, open), newIncidentsAck(con, write), newIncidentsResolve(con, write),
+		newIncidentsExport(con, open, settings))
 }
 
 func newIncidentsShow(con console, open opener) *cobra.Command {
@@ -90,4 +94,11 @@ var incidentColumns = []table.Column[incident]{
 	{Key: "key", Value: func(i *incident) any { return i.Key }},
 	{Key: "updated", Value: func(i *incident) any { return i.Updated }},
 	{Key: "resolved", Value: func(i *incident) any { return when(i.Resolved) }},
+	{Key: "resolved_by", Value: func(i *incident) any { return sip(i.ResolvedBy) }},
+	{Key: "acked", Value: func(i *incident) any { return when(i.Acked) }},
+	{Key: "acked_by", Value: func(i *incident) any { return sip(i.AckedBy) }},
+	{Key: "note", Value: func(i *incident) any { return sip(i.Note) }},
 }
+
+// incidentStates are what --state of incidents takes.
+var incidentStates = []string{string(store.IncidentOpen), string(store.IncidentAcknowledged), string(store.IncidentResolved)}

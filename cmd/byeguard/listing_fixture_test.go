@@ -210,7 +210,7 @@ func (b *bench) run(args ...string) (stdout, stderr string, err error) {
 	}
 	root := &cobra.Command{Use: "byeguard", SilenceUsage: true, SilenceErrors: true}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(dialogsCommand(b.con, open, b.settings), callsCommand(b.con, open, b.settings), incidentsCommand(b.con, open), cdrsCommand(b.con, open, b.settings),
+	root.AddCommand(dialogsCommand(b.con, open, b.settings), callsCommand(b.con, open, b.settings), incidentsCommand(b.con, open, open, b.settings), cdrsCommand(b.con, open, b.settings),
 		reportCommand(b.con, open, b.settings), retentionCommand(b.con, func(context.Context) (store.Options, error) {
 			return store.Options{URL: b.url, Keep: b.keep}, nil
 		}),

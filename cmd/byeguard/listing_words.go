@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/byeguard/byeguard/pkg/alert"
 	"github.com/byeguard/byeguard/pkg/call"
 	"github.com/byeguard/byeguard/pkg/store"
 )
@@ -29,23 +30,7 @@ var legStates = map[call.LegState]string{
 
 func legWords(state string) string { return say(legStates, state) }
 
-var incidentKinds = map[call.IncidentKind]string{
-	call.IncidentOneSided:    "one side was not told of the end",
-	call.IncidentUnconfirmed: "one side does not confirm the end",
-	call.IncidentStuck:       "proxy still holds an ended call",
-	call.IncidentRefused:     "hang-up went nowhere",
-	call.IncidentForgotten:   "proxy forgot the call",
-	call.IncidentHalfGone:    "one side seems to be gone",
-	call.IncidentZombie:      "up for too long, or silent",
-	call.IncidentHidden:      "proxy hides topology: only observed",
-	call.IncidentRestarted:   "proxy was restarted",
-	call.IncidentMissed:      "events were not seen",
-	call.IncidentMassAction:  "too many BYEs on inference",
-	call.IncidentClock:       "clocks differ",
-	call.IncidentWrongNode:   "JSON-RPC of another proxy",
-}
-
-func kindWords(kind string) string { return say(incidentKinds, kind) }
+func kindWords(kind string) string { return alert.KindWords(kind) }
 
 var reasons = map[call.Reason]string{
 	call.ReasonByeMissing:    "the proxy ended one side only and forgot the call",

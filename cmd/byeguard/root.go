@@ -45,6 +45,7 @@ Exit status: 0 done, 1 failed, 2 the command line is wrong.`,
 	f.String("log-format", "", "text or json (default text)")
 
 	open := func(ctx context.Context) (*store.Store, error) { return openReader(ctx, root) }
+	write := func(ctx context.Context) (*store.Store, error) { return openWriter(ctx, root) }
 	settings := func() (billingSettings, error) { return readBillingSettings(root) }
 	root.AddCommand(
 		newServeCommand(),
@@ -54,7 +55,8 @@ Exit status: 0 done, 1 failed, 2 the command line is wrong.`,
 		newMigrateCommand(func(context.Context) (store.Options, error) { return databaseOptions(root) }),
 		newDialogsCommand(open, settings),
 		newCallsCommand(open, settings),
-		newIncidentsCommand(open),
+		newIncidentsCommand(open, write, settings),
+		newAlertsCommand(open, write, func() (app.Config, error) { return loadConfig(root) }),
 		newCDRsCommand(open, settings),
 		newReportCommand(open, settings),
 		newRetentionCommand(func(context.Context) (store.Options, error) { return retentionOptions(root) }),
@@ -116,6 +118,15 @@ func openReader(ctx context.Context, root *cobra.Command) (*store.Store, error) 
 		return nil, err
 	}
 	opts.ReadOnly = true
+	return store.Open(ctx, opts)
+}
+
+// openWriter opens the database for a command that changes something.
+func openWriter(ctx context.Context, root *cobra.Command) (*store.Store, error) {
+	opts, err := databaseOptions(root)
+	if err != nil {
+		return nil, err
+	}
 	return store.Open(ctx, opts)
 }
 

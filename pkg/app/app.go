@@ -9,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/byeguard/byeguard/pkg/alert"
 	"github.com/byeguard/byeguard/pkg/call"
 	"github.com/byeguard/byeguard/pkg/compensate"
 	"github.com/byeguard/byeguard/pkg/control"
@@ -44,6 +45,7 @@ type App struct {
 	desk    *desk
 	lease   *leases
 	dbClock clock // PostgreSQL's
+	alerts  *alert.Engine
 	nodes   []*node
 
 	mu       sync.Mutex
@@ -110,6 +112,9 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.startJournal(); err != nil {
 		return err
 	}
+	if err := a.makeAlerts(); err != nil {
+		return err
+	}
 	if err := a.startStore(ctx); err != nil {
 		return err
 	}
@@ -124,6 +129,7 @@ func (a *App) start(ctx context.Context) error {
 	}
 	a.lease.serve()
 	a.startDesk()
+	a.startAlerts(ctx)
 	if err := a.startHTTP(ctx); err != nil {
 		return err
 	}

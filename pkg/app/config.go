@@ -12,6 +12,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/byeguard/byeguard/pkg/alert"
 	"github.com/byeguard/byeguard/pkg/billing"
 	"github.com/byeguard/byeguard/pkg/call"
 	"github.com/byeguard/byeguard/pkg/compensate"
@@ -45,6 +46,8 @@ type Config struct {
 	HTTP        string        `koanf:"http"`              // "" = no HTTP
 	LogLevel    string        `koanf:"log_level"`
 	LogFormat   string        `koanf:"log_format"` // "text" or "json"
+
+	Alerts alert.Config `koanf:"alerts"` // who hears of incidents
 
 	Rates              string        `koanf:"rates"`               // file of carriers and their rates; "" = none
 	MaskNumbers        bool          `koanf:"mask_numbers"`        // commands print no whole number
@@ -176,10 +179,17 @@ func (c *Config) Validate() error {
 	if _, err := c.Keep(); err != nil {
 		bad("%w", err)
 	}
-	if c.Rates != "" {
-		if _, err := billing.LoadRates(c.Rates); err != nil {
-			bad("%w", err)
-		}
+	rates, err := billing.LoadRates(c.Rates)
+	if err != nil {
+		bad("%w", err)
+		rates = &billing.Rates{}
+	}
+	var nodeNames []string
+	for i := range c.Nodes {
+		nodeNames = append(nodeNames, c.Nodes[i].Name)
+	}
+	if err := c.Alerts.Validate(nodeNames, rates.Carriers()); err != nil {
+		bad("%w", err)
 	}
 	return errors.Join(errs...)
 }

@@ -43,7 +43,7 @@ func (a *App) startStore(ctx context.Context) error {
 		a.log.Infof("private PostgreSQL in %s is up after %v", a.cfg.clusterDir(), time.Since(began).Round(time.Millisecond))
 	}
 	opts := store.DefaultOptions()
-	opts.URL, opts.Logger, opts.Fenced = url, a.log, a.fenced
+	opts.URL, opts.Logger, opts.Fenced, opts.Raised = url, a.log, a.fenced, a.raised
 	if a.spill != nil {
 		opts.Spill = a.spill
 		for _, upto := range a.spill.Tags() {

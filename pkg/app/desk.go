@@ -87,6 +87,7 @@ func (a *App) startDesk() {
 					a.putStatus(ctx)
 				}
 				a.watchClocks(ctx)
+				a.watchNodes()
 			}
 		}
 	})

@@ -45,6 +45,8 @@ type node struct {
 	strange   int    // times in a row that JSON-RPC named another one
 	foreign   bool   // it does so for good
 	toldAt    time.Time
+	goneSince time.Time // not connected; zero = it is
+	lostTold  time.Time // when the incident was last told
 }
 
 func (a *App) newNode(cfg *Node) (*node, error) {
@@ -119,6 +121,7 @@ func (n *node) Connected(h evapi.Hello) {
 	n.version, n.strange = h.Version, 0
 	n.mu.Unlock()
 	n.tell()
+	n.found()
 	n.resync(h.Restarted) // who knows what passed before
 }
 
