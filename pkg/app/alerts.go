@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"github.com/byeguard/byeguard/pkg/alert"
@@ -28,10 +29,7 @@ func (a *App) makeAlerts() error {
 	return nil
 }
 
-func (a *App) startAlerts(ctx context.Context) {
-	if err := a.store.ReleaseAlerts(ctx, a.instance); err != nil {
-		a.log.WithError(err).Debug("alerts of the run before wait for the end of their time")
-	}
+func (a *App) startAlerts() {
 	a.parts.run("alerts", 2*time.Second, a.alerts.Run)
 }
 
@@ -121,6 +119,21 @@ func (v *IncidentView) number(uri string) string {
 type alertOutbox struct {
 	a    *App
 	view IncidentView
+
+	mu       sync.Mutex
+	released bool // what the run before had claimed
+}
+
+// release has sent again what the run before was sending when it ended.
+func (o *alertOutbox) release(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.released {
+		return nil
+	}
+	err := o.a.store.ReleaseAlerts(ctx, o.a.instance)
+	o.released = err == nil
+	return err
 }
 
 // nodes are those that this byeguard acts for.
@@ -162,6 +175,9 @@ func (o *alertOutbox) Claim(ctx context.Context, route string, now time.Time, li
 	nodes := o.nodes()
 	if len(nodes) == 0 {
 		return nil, nil
+	}
+	if err := o.release(ctx); err != nil {
+		return nil, err
 	}
 	list, err := o.a.store.ClaimAlerts(ctx, o.a.instance, route, nodes, now, limit, hold)
 	out := make([]alert.Claim, len(list))

@@ -129,7 +129,7 @@ func (a *App) start(ctx context.Context) error {
 	}
 	a.lease.serve()
 	a.startDesk()
-	a.startAlerts(ctx)
+	a.startAlerts()
 	if err := a.startHTTP(ctx); err != nil {
 		return err
 	}
