@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
+	"github.com/byeguard/byeguard/pkg/app"
 	"github.com/byeguard/byeguard/pkg/billing"
 	"github.com/byeguard/byeguard/pkg/call"
 	"github.com/byeguard/byeguard/pkg/lab"
@@ -161,6 +162,7 @@ type bench struct {
 	rates string // text of the rates file
 	mask  bool
 	keep  store.Keep
+	nodes []app.Node
 }
 
 func newBench(t *testing.T, flows ...*flow) *bench {
@@ -214,6 +216,7 @@ func (b *bench) run(args ...string) (stdout, stderr string, err error) {
 		reportCommand(b.con, open, b.settings), retentionCommand(b.con, func(context.Context) (store.Options, error) {
 			return store.Options{URL: b.url, Keep: b.keep}, nil
 		}),
+		reconcileCommand(b.con, open, b.settings, func() ([]app.Node, error) { return b.nodes, nil }),
 		migrateCommand(b.con, func(context.Context) (store.Options, error) { return store.Options{URL: b.url}, nil }))
 	var out, errs bytes.Buffer
 	root.SetOut(&out)

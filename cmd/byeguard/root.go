@@ -59,6 +59,10 @@ Exit status: 0 done, 1 failed, 2 the command line is wrong.`,
 		newAlertsCommand(open, write, func() (app.Config, error) { return loadConfig(root) }),
 		newCDRsCommand(open, settings),
 		newReportCommand(open, settings),
+		newReconcileCommand(open, settings, func() ([]app.Node, error) {
+			cfg, err := loadConfig(root)
+			return cfg.Nodes, err
+		}),
 		newRetentionCommand(func(context.Context) (store.Options, error) { return retentionOptions(root) }),
 	)
 	return root

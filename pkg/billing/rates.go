@@ -268,6 +268,14 @@ func (r *Rates) Rate(number, addr string, answered, ms int64) (g Rating) {
 	return g
 }
 
+// Increment is the step in seconds that the carrier bills in, 0 if no rate applies.
+func (g *Rating) Increment() int64 {
+	if g.rate == nil {
+		return 0
+	}
+	return g.rate.rule.Increment
+}
+
 // Extra is what the same call would cost more had it lasted so much longer.
 func (g *Rating) Extra(ms, more int64) Money {
 	if g.rate == nil || !g.rate.priced || more <= 0 {

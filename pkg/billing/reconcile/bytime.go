@@ -46,7 +46,7 @@ func (m *matching) runByTime() error {
 // keyless says that a row of the other list may be paired by time alone.
 func (m *matching) keyless(b *Record) bool {
 	k := m.e.opts.Keys
-	return !(k.CallID && b.CallID != "") && !(k.From && b.From != "") && !(k.To && b.To != "")
+	return (!k.CallID || b.CallID == "") && (!k.From || b.From == "") && (!k.To || b.To == "")
 }
 
 func (m *matching) settled(i, j int) bool {

@@ -23,6 +23,8 @@ func (o *Options) judge(a, b *Record) (Class, string) {
 		return Matched, "up on both sides"
 	case a.Open:
 		return StillOpen, "ended there " + span(b.DurationMS) + " after its start; byeguard has not seen its end"
+	case a.Unseen:
+		return Matched, "byeguard saw only the end of this call"
 	}
 	if class, why, ok := o.judgeLength(a, b, tol); !ok {
 		return class, why
@@ -120,7 +122,10 @@ func (o *Options) judgeStart(a, b *Record, tol Tolerance) (class Class, why stri
 	if !a.answered() {
 		return Matched, "", true
 	}
-	d := time.Duration(b.Start-a.Start) * time.Microsecond
+	d := microseconds(b.Start - a.Start)
+	if alt := microseconds(b.Alt - a.Start); b.Alt != 0 && abs(alt) < abs(d) {
+		d = alt
+	}
 	if abs(d) <= tol.Start {
 		return Matched, "", true
 	}
@@ -132,7 +137,7 @@ func (o *Options) judgeStart(a, b *Record, tol Tolerance) (class Class, why stri
 
 // zones says how many zone steps d is, 0 if it is not a number of them.
 func zones(d, tol time.Duration) int64 {
-	k := int64((d + sign(d)*zoneStep/2) / zoneStep)
+	k := int64(d.Round(zoneStep) / zoneStep)
 	if k == 0 || abs(d) > zoneMost || abs(d-time.Duration(k)*zoneStep) > max(tol, time.Second) {
 		return 0
 	}
@@ -176,11 +181,4 @@ func abs[T int64 | time.Duration](n T) T {
 		return -n
 	}
 	return n
-}
-
-func sign(d time.Duration) time.Duration {
-	if d < 0 {
-		return -1
-	}
-	return 1
 }

@@ -218,6 +218,9 @@ func (m *matching) repeats(b, c *Record) bool {
 func (m *matching) cost(a, b *Record) int64 {
 	start := b.Start - m.shift
 	apart := abs(start - a.order())
+	if b.Alt != 0 {
+		apart = min(apart, abs(b.Alt-m.shift-a.order()))
+	}
 	fromSetup := int64(0)
 	if a.Setup != 0 && a.answered() {
 		if d := abs(start - a.Setup); d < apart {

@@ -283,7 +283,7 @@ func TestDeterministic(t *testing.T) {
 		ours, theirs, _ := seed(rand.New(rand.NewPCG(7, 3)), 8_000, 0.02, reconcile.Classes(), strip(keys))
 		_, first := run(t, ours, theirs, options(keys))
 		_, second := run(t, ours, theirs, options(keys))
-		require.Equal(t, len(first), len(second))
+		require.Len(t, second, len(first))
 		for i := range first {
 			require.Equal(t, name(&first[i]), name(&second[i]))
 			require.Equal(t, first[i].Why, second[i].Why)

@@ -12,6 +12,7 @@ type Record struct {
 	Node    string
 
 	Start      int64 // when the call began to count, as its list means it; 0 = never did
+	Alt        int64 // the other moment that Start may mean, where clocks were set back; 0 = none
 	End        int64 // 0 = not known
 	DurationMS int64 // -1 = not known
 	Open       bool  // the call is up
@@ -24,6 +25,7 @@ type Record struct {
 	OverrunMS  int64 // how long the compared leg ran on after End; -1 = nobody knows
 	Upper      bool  // OverrunMS is an upper bound
 	Repaired   bool
+	Unseen     bool  // only the end of the call was seen: there is no length to compare
 	BillableS  int64 // seconds by the carrier's rule; -1 = no rule
 	IncrementS int64 // the carrier's step, 0 = no rule
 }

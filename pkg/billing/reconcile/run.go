@@ -23,7 +23,7 @@ func Run(ours, theirs Source, opts *Options, emit func(*Finding) error) (*Summar
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	e := &engine{opts: opts, emit: emit, sum: newSummary(), primary: primary(opts.Keys)}
+	e := &engine{opts: opts, emit: emit, sum: NewSummary(), primary: primary(opts.Keys)}
 	e.sides[0].src, e.sides[1].src = ours, theirs
 	for {
 		frontier, err := e.fill()
@@ -173,7 +173,7 @@ func (e *engine) settle(frontier int64) error {
 				kept = append(kept, s.recs[j])
 			case alone:
 				// Who was not answered is not expected on the other side.
-				if i == 1 || s.recs[j].answered() || s.recs[j].Open {
+				if r := &s.recs[j]; i == 1 || r.answered() || r.Open || r.Unseen {
 					e.left[i] = append(e.left[i], s.recs[j])
 				}
 			case told:
@@ -207,7 +207,7 @@ func (e *engine) say(class Class, a, b *Record, why string, others int) error {
 		why += fmt.Sprintf("; %d other rows would have fitted less well", others)
 	}
 	e.find = Finding{Class: class, Ours: a, Theirs: b, Why: why, Others: others}
-	e.sum.add(&e.find)
+	e.sum.Add(&e.find)
 	return e.emit(&e.find)
 }
 
@@ -281,7 +281,7 @@ func (e *engine) settleAlone() error {
 		case a.Open:
 			class, why = StillOpen, "up here, and not there yet"
 		}
-		if !e.inside(a) {
+		if !e.inside(a) || a.Unseen {
 			continue
 		}
 		if err := e.say(class, a, nil, why, 0); err != nil {

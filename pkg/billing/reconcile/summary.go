@@ -22,14 +22,17 @@ type Line struct {
 	TheirsMS   int64
 	OursCost   billing.Money // in Currency
 	TheirsCost billing.Money
+	Priced     bool // the other list gives costs
 }
 
 // Summary counts findings by class, carrier and currency.
 type Summary struct{ lines map[Group]*Line }
 
-func newSummary() *Summary { return &Summary{lines: map[Group]*Line{}} }
+// NewSummary returns an empty one.
+func NewSummary() *Summary { return &Summary{lines: map[Group]*Line{}} }
 
-func (s *Summary) add(f *Finding) {
+// Add counts a finding.
+func (s *Summary) Add(f *Finding) {
 	g := Group{Class: f.Class}
 	for _, r := range []*Record{f.Ours, f.Theirs} {
 		if r == nil {
@@ -54,6 +57,7 @@ func (s *Summary) add(f *Finding) {
 		l.TheirsMS += max(r.DurationMS, 0)
 		if r.Currency == g.Currency {
 			l.TheirsCost += r.Cost
+			l.Priced = l.Priced || r.Currency != ""
 		}
 	}
 }
