@@ -45,7 +45,7 @@ func (d *DB) Rows(ctx context.Context, since, until time.Time) (*Rows, error) {
 	if d.m.Kind == KindAcc {
 		query, args = d.accQuery(since, until)
 	}
-	rows, err := conn.QueryContext(ctx, query, args...) //nolint:sqlclosecheck,rowserrcheck // Rows does
+	rows, err := conn.QueryContext(ctx, query, args...) //nolint:rowserrcheck // Rows.Next does
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read %s: %w", d.m.Table, err), discard(conn))
 	}

@@ -79,18 +79,18 @@ func (s *spool) close() error { return s.f.Close() }
 func sortRecords(next func(*reconcile.Record) error, run int) (*sortedRecords, error) {
 	s := &sortedRecords{}
 	part := make([]reconcile.Record, 0, 1024)
-	for {
+	for end := false; !end; {
 		var r reconcile.Record
 		err := next(&r)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return nil, errors.Join(err, s.Close())
-		}
-		if err == nil {
+		if end = errors.Is(err, io.EOF); !end {
+			if err != nil {
+				return nil, errors.Join(err, s.Close())
+			}
 			part = append(part, r)
 		}
-		if len(part) > 0 && (err != nil || len(part) == run) {
+		if len(part) > 0 && (end || len(part) == run) {
 			slices.SortStableFunc(part, func(a, b reconcile.Record) int { return int(min(max(a.Order()-b.Order(), -1), 1)) })
-			last := err != nil && len(s.runs) == 0
+			last := end && len(s.runs) == 0
 			if aerr := s.addRun(part, last); aerr != nil {
 				return nil, errors.Join(aerr, s.Close())
 			}
@@ -98,9 +98,6 @@ func sortRecords(next func(*reconcile.Record) error, run int) (*sortedRecords, e
 				clear(part)
 				part = part[:0]
 			}
-		}
-		if err != nil {
-			break
 		}
 	}
 	heap.Init(&s.runs)
