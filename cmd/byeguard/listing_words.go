@@ -100,6 +100,7 @@ func notSeenWords(names string) string {
 		return ""
 	}
 	words := map[string]string{
+		"gap":          "what happened before the restart: events were missed",
 		"start_missed": "its start: it was found in the proxy's list",
 		"vanished":     "its end: the proxy let go of it unseen",
 		"restarted":    "what the proxy knew of it: it was restarted meanwhile",

@@ -35,15 +35,16 @@ type node struct {
 
 	mu        sync.Mutex
 	connected bool
-	ever      bool   // was connected since the start
-	boot      int64  // of the proxy, when it was last connected
-	checked   bool   // JSON-RPC has what is needed
-	unfit     string // why it has not; "" = it has, or did not say
-	looked    bool   // it told its modules since it was connected
-	problem   string // why it is not connected
-	version   string // of Kamailio
-	strange   int    // times in a row that JSON-RPC named another one
-	foreign   bool   // it does so for good
+	ever      bool      // was connected since the start
+	gone      time.Time // when it was last disconnected
+	boot      int64     // of the proxy, when it was last connected
+	checked   bool      // JSON-RPC has what is needed
+	unfit     string    // why it has not; "" = it has, or did not say
+	looked    bool      // it told its modules since it was connected
+	problem   string    // why it is not connected
+	version   string    // of Kamailio
+	strange   int       // times in a row that JSON-RPC named another one
+	foreign   bool      // it does so for good
 	toldAt    time.Time
 	goneSince time.Time // not connected; zero = it is
 	lostTold  time.Time // when the incident was last told
@@ -108,6 +109,7 @@ func (n *node) Connected(h evapi.Hello) {
 	n.clock.see(time.UnixMicro(h.At), time.UnixMicro(h.Seen))
 	n.beat.Enable()
 	n.mu.Lock()
+	before, blind := n.boot, h.Restarted && n.blind(&h)
 	n.connected, n.ever, n.problem, n.toldAt, n.boot = true, true, "", time.Time{}, h.Boot
 	// It may have been restarted with other modules.
 	n.looked, n.unfit, n.checked = false, "", n.checked && !h.Restarted
@@ -122,7 +124,19 @@ func (n *node) Connected(h evapi.Hello) {
 	n.mu.Unlock()
 	n.tell()
 	n.found()
+	if blind {
+		n.app.guard.Resync(n.cfg.Name, before, false)
+	}
 	n.resync(h.Restarted) // who knows what passed before
+}
+
+// blindFor is for how long a proxy may have gone on unseen before it was restarted.
+const blindFor = 2 * time.Second
+
+// blind says whether a proxy that was restarted may have gone on before that for a
+// while in which byeguard was not connected. Callers hold n.mu.
+func (n *node) blind(h *evapi.Hello) bool {
+	return !n.ever || h.Boot*1e6-(n.gone.UnixMicro()+h.At-h.Seen) > blindFor.Microseconds()
 }
 
 // Events implements evapi.Handler.
@@ -160,6 +174,9 @@ func (n *node) Disconnected(err error) {
 	n.beat.Disable()
 	n.mu.Lock()
 	news := n.connected || n.problem != err.Error() || time.Since(n.toldAt) > time.Minute
+	if n.connected {
+		n.gone = n.app.now()
+	}
 	n.connected, n.problem = false, err.Error()
 	if news {
 		n.toldAt = time.Now()

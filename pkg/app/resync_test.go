@@ -3,6 +3,7 @@ package app_test
 import (
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -146,6 +147,14 @@ func (s *site) settled() {
 	})
 }
 
+// looked waits until the look after the start went through.
+func (s *site) looked() {
+	s.t.Helper()
+	s.eventually("it is looked through", 20*time.Second, func() bool {
+		return strings.Contains(s.log.String(), "looked through the proxy's dialogs")
+	})
+}
+
 // TestGapCut: evapi is cut. Calls end meanwhile, well and one-sided, and one
 // begins. Afterwards byeguard knows which are up, follows the new one, and has
 // not touched a live call.
@@ -271,6 +280,7 @@ func testGapRestart(t *testing.T, b lab.Binary) {
 	for _, p := range pairs {
 		s.open(p.Caller.CallID())
 	}
+	s.looked() // else it is not known what passed before
 	require.NoError(t, s.kam.Kill())
 	require.NoError(t, s.kam.Start(s.ctx))
 	for _, p := range pairs {

@@ -172,7 +172,7 @@ type Event struct {
 	Leg   Side  // KindResult, KindProbed, KindDeferred, KindWithdrawn: the leg that the request was for
 
 	Answer int64 // KindListed: when the call was answered, in whole seconds of Unix time as µs; 0 = not told
-	Since  int64 // KindVanished: Seen of when the first look began; what the proxy told later wins
+	Since  int64 // KindRestarted: not 0 = its end may have been missed before. KindVanished: Seen of when the first look began; what the proxy told later wins
 
 	// Caller and Callee are the proxy's own notion of the dialog's sides,
 	// whoever sent the message.

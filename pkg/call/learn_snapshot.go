@@ -13,9 +13,12 @@ const (
 	TouchedVanished
 	// TouchedRestart: the proxy was restarted while the call was up.
 	TouchedRestart
+	// TouchedGap: events were missed while the call was up, and the proxy was
+	// restarted before it could be asked whether it still held the dialog.
+	TouchedGap
 )
 
-var touchNames = [...]string{"start_missed", "vanished", "restarted"}
+var touchNames = [...]string{"start_missed", "vanished", "restarted", "gap"}
 
 // String returns the names, joined by commas; "" = everything was seen.
 func (t Touch) String() string {
@@ -94,6 +97,9 @@ func (c *Call) learnRestarted(ev *Event) {
 		if d.Node == ev.Node && (d.Boot != ev.Boot || d.Dialog == ev.Dialog) && !d.Forgotten && d.GoneSeen == 0 {
 			d.Forgotten, c.changed = true, true
 			c.Touched |= TouchedRestart
+			if ev.Since != 0 {
+				c.Touched |= TouchedGap
+			}
 		}
 	}
 }

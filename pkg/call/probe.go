@@ -93,17 +93,20 @@ func (c *Call) probe(now int64, p *Policy, out []Effect) []Effect {
 }
 
 // probeDue is when the leg is asked next. A 481 is checked soon. Rows 5 and 6
-// begin at once and slow down fourfold each time; others begin slowly and spread
-// (a restart concerns all calls of a proxy) and slow down twofold.
+// begin at once and slow down fourfold each time; so do calls that were restarted
+// after a gap: the end of one may have been missed, and a person should hear of a leg
+// left up. Others begin slowly and spread (a restart concerns all calls of a
+// proxy) and slow down twofold.
 func (c *Call) probeDue(s Side, p *Policy) int64 {
 	g, b := c.Probing, c.Probing.leg(s)
 	again, slow := us(p.ProbeAgain), us(p.ProbeSlow)
+	soon := g.acts() || c.Touched&TouchedGap != 0
 	switch {
 	case b.GoneSeen != 0 && !b.Doubted && b.MoreSeen-b.GoneSeen < again:
 		return max(b.MoreSeen, b.Last) + again
-	case g.acts() && b.Count == 0 && b.Last == 0:
+	case soon && b.Count == 0 && b.Last == 0:
 		return g.Since
-	case g.acts():
+	case soon:
 		return b.Last + min(again<<(2*min(b.Count, 10)), slow<<4)
 	case b.Count == 0 && b.Last == 0:
 		return g.Since + slow/2 + slow*int64(c.Key[0])/256

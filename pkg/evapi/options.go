@@ -23,7 +23,7 @@ const (
 	DefaultDeadAfter    = 2 * time.Second
 	DefaultWriteTimeout = 250 * time.Millisecond
 	DefaultBackoffMin   = 100 * time.Millisecond
-	DefaultBackoffMax   = 5 * time.Second
+	DefaultBackoffMax   = time.Second
 
 	// beatEvery bounds how long the reader waits for anything without calling
 	// Beat, so that a watchdog can tell idle from stalled.

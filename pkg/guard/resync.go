@@ -24,7 +24,7 @@ type ResyncOptions struct {
 	Delay      time.Duration // from the first cause to the first question, so that several causes make one; default 500 ms
 	Jitter     time.Duration // at most so much more, for the nodes of a site; default 500 ms
 	SecondLook time.Duration // what is missing is looked for again so much later; default 1 s
-	Every      time.Duration // from the end of one to the next at the least; default 10 s
+	Every      time.Duration // from the end of one to the next: four times what it took, a second at the least, and at most this; default 10 s
 	Retry      time.Duration // wait after a failure, doubled each time; default 2 s
 	MaxRetry   time.Duration // up to this; default 1 min
 	Share      float64       // of one worker's time of the proxy; default 0.25
@@ -70,6 +70,8 @@ type resyncer struct {
 	due    bool
 	boot   int64 // of the newest cause
 	anew   bool  // the proxy was restarted since the last look that went through
+	open   bool  // there was a cause that no look has gone through for
+	blind  bool  // so it was when the proxy was restarted: ends of calls may have been missed
 	signal chan struct{}
 }
 
@@ -86,7 +88,8 @@ func (g *Guard) Resync(node string, boot int64, restarted bool) {
 		return
 	}
 	r.mu.Lock()
-	r.due, r.boot, r.anew = true, boot, r.anew || restarted
+	r.blind = r.blind || restarted && !r.anew && r.open
+	r.due, r.open, r.boot, r.anew = true, true, boot, r.anew || restarted
 	r.mu.Unlock()
 	select {
 	case r.signal <- struct{}{}:
@@ -112,13 +115,14 @@ func (r *resyncer) run(ctx context.Context) {
 			}
 			r.mu.Lock()
 			report.More = r.due
+			r.open = r.open && (r.due || report.Err != nil)
 			r.due = r.due || report.Err != nil
 			r.mu.Unlock()
 			if r.g.opts.Resynced != nil {
 				r.g.opts.Resynced(report)
 			}
 			if report.Err == nil {
-				if wait(ctx, o.Every) != nil {
+				if wait(ctx, min(o.Every, max(time.Second, 4*report.Took))) != nil {
 					return
 				}
 				retry = o.Retry / 2
@@ -158,21 +162,21 @@ func (r *resyncer) take() bool {
 // once looks through the node once.
 func (r *resyncer) once(ctx context.Context) Resynced {
 	r.mu.Lock()
-	report, anew := Resynced{Node: r.node, Boot: r.boot}, r.anew
-	r.anew = false
+	report, anew, blind := Resynced{Node: r.node, Boot: r.boot}, r.anew, r.blind
+	r.anew, r.blind = false, false
 	r.mu.Unlock()
 	began := time.Now()
-	report.Err = r.look(ctx, &report, anew)
+	report.Err = r.look(ctx, &report, anew, blind)
 	if report.Err != nil && anew {
 		r.mu.Lock()
-		r.anew = true
+		r.anew, r.blind = true, r.blind || blind
 		r.mu.Unlock()
 	}
 	report.Took = time.Since(began)
 	return report
 }
 
-func (r *resyncer) look(ctx context.Context, report *Resynced, anew bool) error {
+func (r *resyncer) look(ctx context.Context, report *Resynced, anew, blind bool) error {
 	shadow, err := r.shadow(ctx)
 	if err != nil {
 		return err
@@ -192,7 +196,7 @@ func (r *resyncer) look(ctx context.Context, report *Resynced, anew bool) error 
 	if anew { // nobody can say whether the proxy let go of them or forgot them
 		missing, forgotten = nil, append(forgotten, missing...)
 	}
-	if err := r.forget(ctx, forgotten, report); err != nil {
+	if err := r.forget(ctx, forgotten, blind, report); err != nil {
 		return err
 	}
 	// What a proxy told of a call while it was asked about wins over the answer,
@@ -259,13 +263,16 @@ func (r *resyncer) ask(ctx context.Context, missing []call.Question) (gone []cal
 
 // forget marks the calls whose dialogs the proxy lost by a restart, not more at
 // a time than a lane takes in its stride.
-func (r *resyncer) forget(ctx context.Context, forgotten []call.Question, report *Resynced) error {
+func (r *resyncer) forget(ctx context.Context, forgotten []call.Question, blind bool, report *Resynced) error {
 	const most = 1000
 	for len(forgotten) > 0 {
 		var events []call.Event
 		for _, q := range forgotten[:min(most, len(forgotten))] {
 			ev := r.event(call.KindRestarted, q, report.Boot)
 			ev.Dialog = q.Dialog
+			if blind {
+				ev.Since = ev.Seen
+			}
 			events = append(events, ev)
 		}
 		if !r.feed(events) {

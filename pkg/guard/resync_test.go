@@ -308,3 +308,26 @@ func TestResyncSingleFlight(t *testing.T) {
 	p.set(func() { require.Equal(t, 2, p.looks) })
 	g.Resync("nobody", 7, false)
 }
+
+// TestResyncRestartAfterGap: events were missed, and before the proxy could be looked
+// through it was restarted: ends of its calls may be among them. A restart alone, or
+// after a look that went through, says no such thing.
+func TestResyncRestartAfterGap(t *testing.T) {
+	t.Parallel()
+	w, p := newWorld(), &proxy{boot: 7, listed: []call.DialogID{one, two}, held: []call.DialogID{one, two}}
+	g, reports := resynced(t, w, p, one, two)
+	g.Resync("kam1", 7, false)
+	through(t, reports)
+	p.set(func() { p.fail = errors.New("cut short") })
+	g.Resync("kam1", 7, false)
+	require.Error(t, (<-reports).Err)
+	p.set(func() { p.boot, p.listed, p.held = 8, nil, nil })
+	g.Resync("kam1", 8, true)
+	p.set(func() { p.fail = nil })
+	require.Equal(t, 2, through(t, reports).Forgotten)
+	for _, d := range []call.DialogID{one, two} {
+		c, _ := w.state(d)
+		require.Equal(t, call.TouchedRestart|call.TouchedGap, c.Touched)
+	}
+	require.True(t, w.is(w.noByes), "a BYE was sent")
+}
