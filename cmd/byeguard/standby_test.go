@@ -25,14 +25,16 @@ type pair struct {
 	sql    *sqlx.DB
 	bin    string
 	db     string
+	dir    string // of the only byeguard, taken out of what it says
 	caller *lab.UA
 	callee *lab.UA
 }
 
 // guard is one of them.
 type guard struct {
-	cmd *exec.Cmd
-	dir string
+	cmd  *exec.Cmd
+	dir  string
+	http string
 }
 
 func newPair(t *testing.T) *pair {
@@ -55,9 +57,9 @@ func (p *pair) start() *guard {
 	port, err := lab.FreePort("127.0.0.1")
 	require.NoError(p.t, err)
 	g := &guard{dir: p.t.TempDir()}
-	http := fmt.Sprintf("127.0.0.1:%d", port)
+	g.http = fmt.Sprintf("127.0.0.1:%d", port)
 	g.cmd = exec.CommandContext(p.ctx, p.bin, "serve", "--database-url", p.db, "--data-dir", g.dir, "--log-level", "debug",
-		"--node", "lab="+p.kam.EvapiAddr+","+p.kam.RPCURL, "--http", http)
+		"--node", "lab="+p.kam.EvapiAddr+","+p.kam.RPCURL, "--http", g.http)
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	log, err := os.Create(filepath.Join(p.t.TempDir(), "log"))
 	require.NoError(p.t, err)
@@ -71,7 +73,7 @@ func (p *pair) start() *guard {
 			p.t.Logf("log of the byeguard in %s:\n%s", g.dir, text)
 		}
 	})
-	p.eventually("byeguard is ready", func() bool { return answers(p.ctx, "http://"+http+"/readyz") })
+	p.eventually("byeguard is ready", func() bool { return answers(p.ctx, "http://"+g.http+"/readyz") })
 	return g
 }
 
