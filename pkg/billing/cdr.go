@@ -80,7 +80,7 @@ func FromCall(c *call.Call) (cdr CDR, ok bool) {
 		Setup: at(c.SetupAt), Answer: at(c.AnswerAt), Confirm: at(c.ConfirmAt), End: at(c.EndAt),
 		CallerEnd: at(caller.EndAt), CallerHow: caller.Status(),
 		CalleeEnd: at(callee.EndAt), CalleeHow: callee.Status(),
-		Released: c.Released, Code: c.Code, Cause: c.Cause,
+		Released: c.Released, Code: int(c.Code), Cause: c.Cause,
 		Repaired: c.Repaired != call.ReasonNone, RepairWhy: c.Repaired,
 		Attempts: caller.Sent() + callee.Sent(),
 	}

@@ -59,7 +59,6 @@ const (
 type Call struct {
 	Key     Key    `cbor:"1,keyasint"`
 	Version uint64 `cbor:"2,keyasint"` // grows with each change; the store keeps the highest
-	State   State  `cbor:"3,keyasint,omitempty"`
 	CallID  string `cbor:"4,keyasint,omitempty"`
 	Node    string `cbor:"5,keyasint,omitempty"` // the node that saw it first, and sends its BYEs
 	Boot    int64  `cbor:"6,keyasint,omitempty"`
@@ -67,14 +66,12 @@ type Call struct {
 	Legs    [2]Leg        `cbor:"7,keyasint"` // [Caller-1], [Callee-1]; use Leg
 	Dialogs []ProxyDialog `cbor:"8,keyasint,omitempty"`
 
-	FirstAt    int64  `cbor:"9,keyasint,omitempty"`  // the first event
-	SetupAt    int64  `cbor:"10,keyasint,omitempty"` // INVITE
-	AnswerAt   int64  `cbor:"11,keyasint,omitempty"` // 200 OK
-	ConfirmAt  int64  `cbor:"12,keyasint,omitempty"` // ACK
-	EndAt      int64  `cbor:"13,keyasint,omitempty"` // the first BYE seen or built, or the failure
-	InviteCSeq uint32 `cbor:"14,keyasint,omitempty"`
-	Code       int    `cbor:"15,keyasint,omitempty"` // final SIP code of the INVITE
-	Cause      string `cbor:"16,keyasint,omitempty"` // Reason header of the BYE, or reason phrase of the failure
+	FirstAt   int64  `cbor:"9,keyasint,omitempty"`  // the first event
+	SetupAt   int64  `cbor:"10,keyasint,omitempty"` // INVITE
+	AnswerAt  int64  `cbor:"11,keyasint,omitempty"` // 200 OK
+	ConfirmAt int64  `cbor:"12,keyasint,omitempty"` // ACK
+	EndAt     int64  `cbor:"13,keyasint,omitempty"` // the first BYE seen or built, or the failure
+	Cause     string `cbor:"16,keyasint,omitempty"` // Reason header of the BYE, or reason phrase of the failure
 
 	FirstSeen int64 `cbor:"17,keyasint,omitempty"`
 	EndedSeen int64 `cbor:"18,keyasint,omitempty"` // dialog:end with state 3 or 4: Kamailio ended the call
@@ -86,10 +83,8 @@ type Call struct {
 
 	Asks     Asks     `cbor:"22,keyasint,omitempty"`
 	EndedAt  int64    `cbor:"27,keyasint,omitempty"` // EndedSeen on the proxy's clock
-	Open     uint32   `cbor:"23,keyasint,omitempty"` // open incidents, one bit a kind
 	Repaired Reason   `cbor:"24,keyasint,omitempty"` // why byeguard sent a BYE that was confirmed by 2xx
 	Released Releaser `cbor:"25,keyasint,omitempty"`
-	Known    bool     `cbor:"26,keyasint,omitempty"` // start, answer or confirm was seen
 
 	// VanishedSeen is when the last of the call's dialogs had vanished from the
 	// proxies: two looks that agree did not find it, the proxy was not restarted
@@ -97,7 +92,6 @@ type Call struct {
 	// evidence that a leg ended (table, row 6).
 	VanishedSeen int64 `cbor:"28,keyasint,omitempty"`
 	HeardSeen    int64 `cbor:"29,keyasint,omitempty"` // newest event from a proxy; not stored for its own sake
-	Touched      Touch `cbor:"30,keyasint,omitempty"` // what byeguard did not see of it
 
 	// Wake is when the call wants a Tick (Seen, µs); 0 = never. Forget says
 	// that the call may be dropped from memory. Both follow from the rest and
@@ -106,16 +100,24 @@ type Call struct {
 	Forget bool  `cbor:"-"`
 
 	changed bool
+
+	// Small ones side by side: a call that is up is all that most memory is for.
+	State      State  `cbor:"3,keyasint,omitempty"`
+	Known      bool   `cbor:"26,keyasint,omitempty"` // start, answer or confirm was seen
+	Touched    Touch  `cbor:"30,keyasint,omitempty"` // what byeguard did not see of it
+	Code       int32  `cbor:"15,keyasint,omitempty"` // final SIP code of the INVITE
+	InviteCSeq uint32 `cbor:"14,keyasint,omitempty"`
+	Open       uint32 `cbor:"23,keyasint,omitempty"` // open incidents, one bit a kind
 }
 
 // Asks is the state of asking the proxy whether it still holds the dialog.
 type Asks struct {
-	Count   int   `cbor:"1,keyasint,omitempty"` // answers so far
-	Pending bool  `cbor:"-"`                    // lost with a restart: asked again
 	Last    int64 `cbor:"2,keyasint,omitempty"` // Seen of the last answer
+	Since   int64 `cbor:"5,keyasint,omitempty"` // Seen of the first "held"
+	Count   int32 `cbor:"1,keyasint,omitempty"` // answers so far
+	Pending bool  `cbor:"-"`                    // lost with a restart: asked again
 	Gone    bool  `cbor:"3,keyasint,omitempty"` // the proxy said: not held
 	Held    bool  `cbor:"4,keyasint,omitempty"` // the proxy once said: held, after the grace time
-	Since   int64 `cbor:"5,keyasint,omitempty"` // Seen of the first "held"
 }
 
 // Leg returns the leg of a side; s must be Caller or Callee.

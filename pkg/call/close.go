@@ -25,7 +25,7 @@ func (c *Call) closeLegs(ev *Event, p *Policy, out []Effect) []Effect {
 		l.State, l.EndAt, l.ClosedSeen, l.InFlight, c.changed = state, endAt, ev.Seen, 0, true
 		l.Probed = probed
 		if code != 0 {
-			l.Code = code
+			l.Code = int32(code)
 		}
 		if why && c.Repaired == ReasonNone {
 			c.Repaired = l.Why

@@ -167,7 +167,7 @@ func (c *Call) oweAgain(s Side, last *Bye, ev *Event, p *Policy, out []Effect) [
 	if last.Ours && needsCredentials(last.Code) {
 		return c.giveUp(s, ReasonAuthRequired, now, out)
 	}
-	if l.Fails > len(p.Retry) || l.Sent() > len(p.Retry)+1 {
+	if int(l.Fails) > len(p.Retry) || l.Sent() > len(p.Retry)+1 {
 		return c.giveUp(s, ReasonExhausted, now, out)
 	}
 	if due := l.FailSeen + us(p.Retry[l.Fails-1]); now < due {
@@ -186,7 +186,7 @@ func (c *Call) ask(b *Bye, now int64, out []Effect) []Effect {
 	if a.Pending {
 		return out
 	}
-	if due := a.Last + askAgain[min(a.Count, len(askAgain)-1)]; now < due {
+	if due := a.Last + askAgain[min(int(a.Count), len(askAgain)-1)]; now < due {
 		c.wake(due)
 		return out
 	}

@@ -227,11 +227,11 @@ func earliest(a, b int64) int64 {
 
 // routes counts the entries of a route set; commas inside <> or quotes do not
 // part entries (RFC 3261 section 25.1, "route-param").
-func routes(set string) int {
+func routes(set string) int32 {
 	if set == "" {
 		return 0
 	}
-	n, quoted, angle := 1, false, false
+	n, quoted, angle := int32(1), false, false
 	for i := 0; i < len(set); i++ {
 		switch ch := set[i]; {
 		case quoted && ch == '\\':

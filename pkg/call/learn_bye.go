@@ -126,7 +126,7 @@ func (c *Call) learnEnd(ev *Event) {
 	case KindFail:
 		c.orient(ev)
 		if c.State == StateNew && !c.Known {
-			c.State, c.Code, c.Cause = StateFailed, ev.Code, ev.Reason
+			c.State, c.Code, c.Cause = StateFailed, int32(ev.Code), ev.Reason
 			c.EndAt, c.DoneSeen, c.changed = ev.At, ev.Seen, true
 			c.learnSide(Caller, &ev.Caller, ev, ev.Source)
 			c.learnSide(Callee, &ev.Callee, ev, "")

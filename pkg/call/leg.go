@@ -26,34 +26,36 @@ type Leg struct {
 	Node     string `cbor:"25,keyasint,omitempty"` // the node that this side is nearest to, and that sends it BYEs
 	OwnCSeq  uint32 `cbor:"24,keyasint,omitempty"` // highest in requests that this side sent itself
 	CSeq     uint32 `cbor:"7,keyasint,omitempty"`  // highest seen in requests from this side, the proxy's BYEs on its behalf included
-	Hops     int    `cbor:"8,keyasint,omitempty"`  // routes in RouteSet; the nearest proxy dialog wins in a spiral
+	Hops     int32  `cbor:"8,keyasint,omitempty"`  // routes in RouteSet; the nearest proxy dialog wins in a spiral
 
 	// Pending target refresh: the Contact of a re-INVITE or UPDATE counts from
 	// its 2xx on (RFC 3261 12.2.1.2, RFC 3311 5.1).
 	NextContact string `cbor:"9,keyasint,omitempty"`
 	NextSource  string `cbor:"21,keyasint,omitempty"`
 	NextCSeq    uint32 `cbor:"10,keyasint,omitempty"`
-	Refreshed   bool   `cbor:"22,keyasint,omitempty"` // Contact is newer than what the proxy's dialog holds
-	Natted      bool   `cbor:"23,keyasint,omitempty"` // the proxy reaches it at Source, not at its Contact
 
 	Byes []Bye `cbor:"11,keyasint,omitempty"` // BYEs addressed to this leg
 
 	State      LegState `cbor:"12,keyasint,omitempty"` // "" = LegUp
 	EndAt      int64    `cbor:"13,keyasint,omitempty"` // proxy's clock
 	ClosedSeen int64    `cbor:"14,keyasint,omitempty"` // byeguard's clock; set with State
-	Code       int      `cbor:"15,keyasint,omitempty"` // last final reply to a BYE to this leg
 
-	Attempt  int    `cbor:"16,keyasint,omitempty"` // BYEs that byeguard sent to it
-	Fails    int    `cbor:"17,keyasint,omitempty"` // BYEs to it that failed since the call ended
 	FailSeen int64  `cbor:"18,keyasint,omitempty"` // when the last one failed
 	InFlight int64  `cbor:"19,keyasint,omitempty"` // Seen of the command under way, 0 = none
 	Why      Reason `cbor:"20,keyasint,omitempty"` // reason of the first command
-	Probed   bool   `cbor:"26,keyasint,omitempty"` // LegGone, and only OPTIONS say so
 
-	Deferred  Reason `cbor:"40,keyasint,omitempty"` // the command under way waits to be allowed: its reason; "" = it does not wait
-	Last      Reason `cbor:"41,keyasint,omitempty"` // reason of the last command
-	Built     int    `cbor:"43,keyasint,omitempty"` // highest attempt that the proxy was seen to build
-	Withdrawn int    `cbor:"42,keyasint,omitempty"` // commands that were decided and never sent; Attempt counts them too
+	Deferred Reason `cbor:"40,keyasint,omitempty"` // the command under way waits to be allowed: its reason; "" = it does not wait
+	Last     Reason `cbor:"41,keyasint,omitempty"` // reason of the last command
+
+	// Small ones side by side, for memory.
+	Refreshed bool  `cbor:"22,keyasint,omitempty"` // Contact is newer than what the proxy's dialog holds
+	Natted    bool  `cbor:"23,keyasint,omitempty"` // the proxy reaches it at Source, not at its Contact
+	Probed    bool  `cbor:"26,keyasint,omitempty"` // LegGone, and only OPTIONS say so
+	Code      int32 `cbor:"15,keyasint,omitempty"` // last final reply to a BYE to this leg
+	Attempt   int32 `cbor:"16,keyasint,omitempty"` // BYEs that byeguard sent to it
+	Fails     int32 `cbor:"17,keyasint,omitempty"` // BYEs to it that failed since the call ended
+	Built     int32 `cbor:"43,keyasint,omitempty"` // highest attempt that the proxy was seen to build
+	Withdrawn int32 `cbor:"42,keyasint,omitempty"` // commands that were decided and never sent; Attempt counts them too
 }
 
 // Closed says that nothing more is owed to the leg.
@@ -68,7 +70,7 @@ func (l *Leg) Status() LegState {
 }
 
 // Sent is the number of BYEs that byeguard had sent to the leg.
-func (l *Leg) Sent() int { return l.Attempt - l.Withdrawn }
+func (l *Leg) Sent() int { return int(l.Attempt - l.Withdrawn) }
 
 // maxByes bounds the BYE records of a leg: a hostile end point may send BYEs
 // with ever new CSeq numbers, and the oldest of them prove nothing more.

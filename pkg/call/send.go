@@ -35,7 +35,7 @@ func (c *Call) send(s Side, why Reason, ev *Event, p *Policy, out []Effect) []Ef
 	c.changed = true
 	cmd := c.command(s, MethodBye)
 	cmd.ID = c.CommandID(s)
-	cmd.Attempt, cmd.Reason, cmd.CSeq = l.Attempt, why, o.CSeq
+	cmd.Attempt, cmd.Reason, cmd.CSeq = int(l.Attempt), why, o.CSeq
 	return append(out, Effect{Kind: EffectBye, Reason: why, Command: cmd})
 }
 
@@ -61,7 +61,7 @@ func (c *Call) observed(p *Policy) bool {
 
 // CommandID names the newest command to a leg.
 func (c *Call) CommandID(s Side) string {
-	return c.Key.String() + "-" + s.String() + "-" + strconv.Itoa(c.Leg(s).Attempt)
+	return c.Key.String() + "-" + s.String() + "-" + strconv.Itoa(int(c.Leg(s).Attempt))
 }
 
 // Sender returns the node that sends a leg its BYEs.
@@ -74,16 +74,16 @@ func (c *Call) Sender(s Side) string {
 
 // attemptOf reads the number of the attempt out of a command's name, 0 if it
 // is none of this leg.
-func (c *Call) attemptOf(id string, s Side) int {
+func (c *Call) attemptOf(id string, s Side) int32 {
 	n, ok := strings.CutPrefix(id, c.Key.String()+"-"+s.String()+"-")
 	if !ok {
 		return 0
 	}
-	i, err := strconv.Atoi(n)
+	i, err := strconv.ParseInt(n, 10, 32)
 	if err != nil || i < 0 || i > 1<<20 {
 		return 0
 	}
-	return i
+	return int32(i)
 }
 
 // learnDeferral: a command may not be sent now (sending is paused, another
@@ -121,7 +121,7 @@ func (c *Call) giveUp(s Side, why Reason, now int64, out []Effect) []Effect {
 	l := c.Leg(s)
 	l.State, l.ClosedSeen, c.changed = LegUnconfirmed, now, true
 	if last := l.lastBye(); last != nil {
-		l.Code = last.Code
+		l.Code = int32(last.Code)
 	}
 	out = c.settleIncident(IncidentOneSided, s, "byeguard gave up: see "+string(IncidentUnconfirmed), out)
 	return c.raise(IncidentUnconfirmed, SeverityCritical, s,

@@ -66,7 +66,7 @@ func settled(e *entry) bool {
 	if p := c.Probing; p != nil && (p.Legs[0].InFlight != 0 || p.Legs[1].InFlight != 0) {
 		return false
 	}
-	return c.State != call.StateNew && len(e.held) == 0 && !c.Asks.Pending && c.Legs[0].InFlight == 0 && c.Legs[1].InFlight == 0
+	return c.State != call.StateNew && e.held == nil && !c.Asks.Pending && c.Legs[0].InFlight == 0 && c.Legs[1].InFlight == 0
 }
 
 // bases is a list of the lane's calls in the order of where they begin in the

@@ -14,8 +14,8 @@ import (
 type entry struct {
 	call      *call.Call
 	next      *entry
-	scheduled int64        // when the entry stands in the timers for; 0 = not at all
-	held      []call.Event // what was seen before the call settled
+	scheduled int64         // when the entry stands in the timers for; 0 = not at all
+	held      *[]call.Event // what was seen before the call settled; nil = nothing, as nearly always
 	filed     filed
 }
 
@@ -247,12 +247,15 @@ func (l *lane) apply(e *entry, ev *call.Event) []call.Effect {
 	l.effects = e.call.Step(ev, &l.opts.Policy, l.effects)
 	effects := l.effects[from:len(l.effects):len(l.effects)]
 	if e.call.State == call.StateNew { // not a call yet: what was seen is kept until it is
-		if !e.call.Forget && len(e.held) < maxHeld {
-			e.held = append(e.held, *ev)
+		if e.held == nil {
+			e.held = new([]call.Event)
+		}
+		if !e.call.Forget && len(*e.held) < maxHeld {
+			*e.held = append(*e.held, *ev)
 		}
 	} else {
-		for i := range e.held {
-			l.updates = append(l.updates, call.Update{Call: e.call.Clone(), Event: e.held[i]})
+		for i := 0; e.held != nil && i < len(*e.held); i++ {
+			l.updates = append(l.updates, call.Update{Call: e.call.Clone(), Event: (*e.held)[i]})
 		}
 		e.held = nil
 		l.record(e.call, ev, effects)

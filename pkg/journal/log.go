@@ -36,7 +36,7 @@ type Log struct {
 	missing uint64    // files that are gone
 	segs    []segment // oldest first; the last one is written to while out is not nil
 
-	due    *time.Timer // runs from the first entry of a group on
+	due    *time.Timer   // runs from the first entry of a group on
 	hurry  chan struct{} // somebody waits for the commit
 	out    *output       // Run's alone
 	serial uint64        // number of the newest file; Run's alone
