@@ -209,3 +209,116 @@ func TestStandbyStartsWithoutActing(t *testing.T) {
 	require.NoError(t, all[2].Callee.WaitEnded(o.ctx))
 	o.judge(all[:3], nil, all[3:])
 }
+
+// TestStopIsBounded: SIGTERM ends byeguard in time whether PostgreSQL is there,
+// away or hung, and what was not written then is written after the next start.
+func TestStopIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name       string
+		begin, end func(o *outage) error
+	}{
+		{"healthy", func(*outage) error { return nil }, func(*outage) error { return nil }},
+		{"away", func(o *outage) error { return o.server.Stop(o.ctx) }, func(o *outage) error { return o.server.Start(o.ctx) }},
+		{"hung", func(o *outage) error { return o.server.Freeze() }, func(o *outage) error { return o.server.Thaw() }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := newOutage(t)
+			b := o.byeguard()
+			require.NoError(t, b.AwaitReady(o.ctx))
+			all := o.calls(8)
+			o.open(8)
+			require.NoError(t, c.begin(o))
+			all = append(all, o.calls(8)...)
+			for _, p := range all[6:10] {
+				o.race(p)
+			}
+			for _, p := range all[6:10] {
+				require.NoError(t, p.Callee.WaitEnded(o.ctx))
+			}
+			o.eventually("the answers to the BYEs were read", func() bool { return strings.Count(b.Log(), "leg is closed: confirmed") == 4 })
+			began := time.Now()
+			require.NoError(t, b.Stop())
+			took := time.Since(began)
+			t.Logf("stopped after %v", took.Round(time.Millisecond))
+			require.Less(t, took, 25*time.Second)
+			require.NotContains(t, b.Log(), "did not end in time")
+			require.NotContains(t, b.Log(), "were not written")
+
+			require.NoError(t, c.end(o))
+			require.NoError(t, b.Start())
+			require.NoError(t, b.AwaitReady(o.ctx))
+			o.judge(all[6:10], nil, append(append([]lab.Pair(nil), all[:6]...), all[10:]...))
+			require.Zero(t, o.doubled(), "evidence stands there twice")
+		})
+	}
+}
+
+// doubled counts the events of the proxy that stand there twice.
+func (o *outage) doubled() int {
+	o.t.Helper()
+	return o.count(`SELECT count(*) FROM (SELECT node, boot, seq FROM byeguard.events WHERE seq IS NOT NULL GROUP BY 1,2,3 HAVING count(*) > 1) x`)
+}
+
+// TestStaleJournal: a byeguard dies in an outage, another one takes over and
+// closes calls, and the first one starts again with what it knew. What is closed
+// stays so, what only the first one knew is not lost.
+func TestStaleJournal(t *testing.T) {
+	t.Parallel()
+	o := newOutage(t)
+	first := o.byeguard()
+	require.NoError(t, first.AwaitReady(o.ctx))
+	all := o.calls(10)
+	o.open(10)
+	require.NoError(t, o.server.Stop(o.ctx))
+	all = append(all, o.calls(4)...)
+	for _, p := range []lab.Pair{all[0], all[10]} { // known to the first one alone
+		_, err := p.Callee.Bye(o.ctx, lab.RequestOptions{})
+		require.NoError(t, err)
+	}
+	o.race(all[1])
+	require.NoError(t, all[1].Callee.WaitEnded(o.ctx))
+	o.eventually("the answer to the BYE was read", func() bool { return strings.Contains(first.Log(), "leg is closed: confirmed") })
+	require.NoError(t, first.Kill())
+
+	require.NoError(t, o.server.Start(o.ctx))
+	second := o.byeguard()
+	require.NoError(t, second.AwaitReady(o.ctx))
+	o.eventually("the other one acts", func() bool { return o.epoch() == 2 })
+	o.eventually("it has looked around", func() bool { return strings.Contains(second.Log(), "looked through the proxy's dialogs") })
+	for _, p := range []lab.Pair{all[2], all[11]} {
+		_, err := p.Callee.Bye(o.ctx, lab.RequestOptions{})
+		require.NoError(t, err)
+	}
+	o.race(all[3])
+	require.NoError(t, all[3].Callee.WaitEnded(o.ctx))
+	o.eventually("it has closed them", func() bool {
+		return o.count("SELECT count(*) FROM byeguard.cdrs WHERE state='final' AND call_id = ANY(ARRAY[$1,$2,$3])",
+			all[2].Caller.CallID(), all[11].Caller.CallID(), all[3].Caller.CallID()) == 3
+	})
+
+	require.NoError(t, first.Start())
+	require.NoError(t, first.AwaitReady(o.ctx))
+	require.Contains(t, first.Log(), "another byeguard has acted since this journal was written")
+	require.Equal(t, "standby", readyz(o.ctx, first).Nodes[0].Role)
+	require.NoError(t, second.Kill())
+	o.eventually("the first one acts again", func() bool { return o.epoch() == 3 })
+	o.race(all[4])
+	require.NoError(t, all[4].Callee.WaitEnded(o.ctx))
+	ended := []int{0, 1, 2, 3, 4, 10, 11}
+	o.eventually("final records", func() bool {
+		return o.count("SELECT count(*) FROM byeguard.cdrs WHERE state='final'") == len(ended)
+	})
+	require.Equal(t, len(all), o.count("SELECT count(*) FROM byeguard.cdrs"), "one record a call")
+	o.eventually("only what is up is live", func() bool {
+		return o.count("SELECT count(*) FROM byeguard.dialogs") == len(all)-len(ended)
+	})
+	require.Zero(t, o.count("SELECT count(*) FROM byeguard.cdr_revisions"), "a closed call was opened again")
+	for i, p := range all {
+		if i > 4 && i < 10 || i > 11 {
+			require.True(t, p.Caller.State().Live() && p.Callee.State().Live(), "a live call was ended")
+		}
+	}
+	require.Empty(t, o.callee.Violations())
+}

@@ -176,7 +176,7 @@ func (a *App) startGuard(ctx context.Context) error {
 		Store: a.store, Sender: a.send, Logger: a.log, Clock: a.now,
 	}
 	if a.journal != nil {
-		opts.Journal = a.journal
+		opts.Journal, opts.Tried = a.journal, a.journal.Trying()
 	}
 	a.guard, err = guard.New(opts)
 	if err != nil {

@@ -51,6 +51,12 @@ func (a *App) startStore(ctx context.Context) error {
 		}
 	}
 	if a.journal != nil {
+		opts.Journal, opts.Tried = a.journal.ID(), a.journal.Trying()
+		opts.Trying = func(upto uint64) {
+			if err := a.journal.SetTrying(upto); err != nil {
+				a.log.WithError(err).Debug("a kill now may double some evidence")
+			}
+		}
 		opts.Stored = func(upto uint64) {
 			if err := a.journal.SetStored(upto); err != nil {
 				a.log.WithError(err).Warn("the journal's marks cannot be written: a restart takes longer")

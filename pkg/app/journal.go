@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/byeguard/byeguard/pkg/call"
@@ -77,6 +79,7 @@ func (a *App) tendJournal(ctx context.Context) error {
 // it; else PostgreSQL is asked too.
 func (a *App) restore(ctx context.Context) error {
 	began := time.Now()
+	defer easeCollector()()
 	if a.journal == nil {
 		a.lease.settle()
 		calls, err := a.load(ctx, a.guard.Restore)
@@ -86,25 +89,34 @@ func (a *App) restore(ctx context.Context) error {
 		return a.withdrawAll(ctx, nil, calls, began)
 	}
 	stored := max(a.journal.Stored(), a.spilled)
-	replay := a.guard.Replay(func(pos uint64) bool { return pos <= stored })
-	inputs := 0
-	found, err := a.journal.Replay(func(first uint64, n int, entries []byte) error {
-		if inputs/1_000_000 != (inputs+n)/1_000_000 {
-			a.log.Infof("reading the journal: %d million entries", (inputs+n)/1_000_000)
+	if id := a.journal.ID(); id != "" && a.store.Ready() == nil {
+		upto, err := a.store.StoredUpto(ctx, id)
+		if err != nil {
+			a.log.WithError(err).Warn("which evidence is stored already is looked up later")
 		}
-		inputs += n
+		stored = max(stored, upto)
+	}
+	replay := a.guard.Replay(func(pos uint64) bool { return pos <= stored })
+	inputs, told := 0, time.Now()
+	found, err := a.journal.Replay(func(first uint64, n int, entries []byte) error {
+		if inputs += n; time.Since(told) >= progressEvery {
+			told = time.Now()
+			a.log.Infof("reading the journal: %d entries", inputs)
+		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		return replay.Take(first, n, entries)
 	})
+	replay.Settle()
 	if err != nil {
 		return fmt.Errorf("read journal: %w", err)
 	}
 	a.journal.Skip(stored)
 	a.parts.run("journal", 5*time.Second, a.journal.Run)
 	whole := a.journal.Whole()
-	if whole == 0 || found.Entries == 0 || found.LostLast >= whole {
+	known := found.Unused || found.Entries > 0 && found.Missing == 0 && found.Last >= a.journal.Stored()
+	if whole == 0 || !known || found.LostLast >= whole {
 		if err := a.awaitStore(ctx); err != nil {
 			return err
 		}
@@ -141,8 +153,8 @@ func (a *App) restoreBoth(ctx context.Context, replay *guard.Replay, found *jour
 	switch {
 	case a.lease.isStale() && found.Entries > 0:
 		a.log.Warn("another byeguard has acted since this journal was written: PostgreSQL is asked too")
-	case found.Entries > 0:
-		a.log.WithField("missing", found.Lost).Warn("the journal does not tell all: PostgreSQL is asked too")
+	case found.Entries > 0 || found.Missing > 0:
+		a.log.WithField("missing", found.Lost).WithField("missing_files", found.Missing).Warn("the journal does not tell all: PostgreSQL is asked too")
 	}
 	merge := replay.Merge()
 	calls, err := a.load(ctx, merge.Add)
@@ -163,24 +175,45 @@ func (a *App) restoreBoth(ctx context.Context, replay *guard.Replay, found *jour
 	if err := a.withdrawAll(ctx, out.Commands, calls, began); err != nil {
 		return err
 	}
+	// What was loaded need not be on disk before calls are guarded: a start before
+	// that asks PostgreSQL again.
 	head := a.journal.Head()
-	if err := a.journal.Wait(ctx, head); err != nil {
-		if !errors.Is(err, journal.ErrFailing) {
-			return fmt.Errorf("write journal: %w", err)
+	a.parts.run("journal's beginning", time.Second, func(ctx context.Context) error {
+		if err := a.journal.Wait(ctx, head); err != nil {
+			if !errors.Is(err, journal.ErrFailing) && ctx.Err() == nil {
+				return fmt.Errorf("write journal: %w", err)
+			}
+			return nil // the journal has told; the next start asks PostgreSQL too
 		}
-		return nil // the journal has told; the next start asks PostgreSQL too
+		return a.journal.SetWhole(max(head, 1))
+	})
+	return nil
+}
+
+// progressEvery is how often a long start says how far it is.
+const progressEvery = 2 * time.Second
+
+// easeCollector lets the heap grow faster while an earlier run's calls are taken
+// over: nearly all of it stays, and looking through it again and again is what
+// costs most. A GOGC that somebody has set is left alone; GOMEMLIMIT holds.
+func easeCollector() (undo func()) {
+	if os.Getenv("GOGC") != "" {
+		return func() {}
 	}
-	return a.journal.SetWhole(max(head, 1))
+	before := debug.SetGCPercent(400)
+	return func() { debug.SetGCPercent(before) }
 }
 
 // load hands the calls that PostgreSQL holds as live to f.
-func (a *App) load(ctx context.Context, f func(call.Call)) (calls int, err error) {
+func (a *App) load(ctx context.Context, f func(c call.Call, packed []byte)) (calls int, err error) {
 	if err := a.store.Flush(ctx); err != nil { // what an earlier run left on disk comes first
 		return 0, fmt.Errorf("write what an earlier run left: %w", err)
 	}
-	err = a.store.Load(ctx, a.nodeNames(), func(c call.Call) error {
-		f(c)
-		if calls++; calls%100_000 == 0 {
+	told := time.Now()
+	err = a.store.LoadPacked(ctx, a.nodeNames(), func(c call.Call, packed []byte) error {
+		f(c, packed)
+		if calls++; calls%1024 == 0 && time.Since(told) >= progressEvery {
+			told = time.Now()
 			a.log.Infof("taking over calls: %d", calls)
 		}
 		if a.journal != nil && calls%4096 == 0 && a.journal.Stats().Waiting > journal.DefaultBuffer/2 {

@@ -36,7 +36,7 @@ func (g *Guard) Adopt(ctx context.Context, c call.Call) error {
 		}
 		now := l.now()
 		c.Resume(now)
-		l.adopt(&c, now)
+		l.adopt(&c, now, nil)
 	})
 	select { // one at a time: a million of them must not wait in memory
 	case <-done:

@@ -44,11 +44,14 @@ func New(opts Options) (*Guard, error) {
 
 // Restore takes over a call from an earlier run that the journal does not hold,
 // and writes it down there. It must not be called after Run began.
-func (g *Guard) Restore(c call.Call) {
+//
+// packed is the call as CBOR, nil = it is made here: what PostgreSQL holds can be
+// written down as it is. Restore keeps no part of it.
+func (g *Guard) Restore(c call.Call, packed []byte) {
 	now := g.opts.Clock().UnixMicro()
 	c.Resume(now)
 	l := g.lane(c.CallID)
-	l.adopt(&c, now)
+	l.adopt(&c, now, packed)
 	if l.notes.n >= 512 {
 		l.flush()
 	}

@@ -233,7 +233,7 @@ func TestRestoredCallGoesOn(t *testing.T) {
 	opts := guard.Options{Policy: p, Store: w, Sender: w, Logger: quiet(), Holders: map[string]guard.Holder{"kam1": w}}
 	g, err := guard.New(opts)
 	require.NoError(t, err)
-	g.Restore(c.Clone())
+	g.Restore(c.Clone(), nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = g.Run(ctx) }()

@@ -303,13 +303,17 @@ func (l *lane) flush() {
 
 // adopt takes over a call of an earlier run; its timers run out at once if
 // their time has come.
-func (l *lane) adopt(c *call.Call, now int64) {
+func (l *lane) adopt(c *call.Call, now int64, packed []byte) {
 	hash := maphash.String(l.seed, c.CallID)
 	e := &entry{call: c, next: l.calls[hash]}
 	l.calls[hash] = e
 	l.stats.live.Add(1)
 	e.filed.serial = l.guard.calls.Add(1)
-	l.noteState(e)
+	if packed != nil {
+		l.notePacked(e, packed)
+	} else {
+		l.noteState(e)
+	}
 	c.Wake = now
 	l.schedule(e)
 	l.noteWaiting(e, &call.Event{Seen: now})

@@ -127,10 +127,18 @@ func (l *lane) noteState(e *entry) {
 		l.opts.Logger.WithError(err).WithField("call", e.call.Key.String()).Error("call cannot be written to the journal")
 		return
 	}
+	l.notePacked(e, blob.Bytes())
+}
+
+// notePacked writes down a call that is CBOR already.
+func (l *lane) notePacked(e *entry, packed []byte) {
+	if l.opts.Journal == nil {
+		return
+	}
 	l.bases.remove(e)
 	l.bases.add(e)
 	l.notes.marks = append(l.notes.marks, mark{e, l.notes.n, true})
-	l.notes.add(noteState, e.filed.serial, func(b []byte) []byte { return append(b, blob.Bytes()...) })
+	l.notes.add(noteState, e.filed.serial, func(b []byte) []byte { return append(b, packed...) })
 }
 
 func (l *lane) noteDrop(e *entry) {

@@ -48,6 +48,7 @@ type Options struct {
 	Resynced func(Resynced) // told of each resynchronisation, from its goroutine; nil = nobody is
 	Store    Store
 	Sender   Sender
+	Tried    uint64  // a replay does not mix what is above and below that position in one Put; 0 = it may
 	Journal  Journal // nil = nothing is written down before it is acted upon
 	Logger   logrus.FieldLogger
 	Clock    func() time.Time // default time.Now

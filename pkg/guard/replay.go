@@ -20,6 +20,9 @@ type Replay struct {
 	updates  []call.Update
 	ended    map[call.Key]bool
 	out      Replayed
+
+	undecoded, groups chan *group // nil: nothing was taken, or all is stepped
+	stepped           chan struct{}
 }
 
 // Replayed is what a replay found.
@@ -42,23 +45,117 @@ func (g *Guard) Replay(stored func(pos uint64) bool) *Replay {
 }
 
 // Take takes the n entries of one group, the first at position first. What
-// makes no sense is counted and passed over.
+// makes no sense is counted and passed over. Decoding costs more than stepping:
+// it goes on beside it, and what was taken is known after Merge or Done.
 func (r *Replay) Take(first uint64, n int, data []byte) error {
-	for pos := first; n > 0; pos, n = pos+1, n-1 {
+	if r.groups == nil {
+		r.start()
+	}
+	g := &group{first: first, n: n, data: append([]byte(nil), data...), decoded: make(chan struct{})}
+	r.undecoded <- g
+	r.groups <- g
+	return nil
+}
+
+// group is some entries of the journal.
+type group struct {
+	first   uint64
+	n, bad  int
+	data    []byte
+	notes   []noted
+	decoded chan struct{}
+}
+
+// noted is an entry of the journal, decoded.
+type noted struct {
+	kind   byte
+	serial uint64
+	event  *call.Event // of noteBegin and noteInput
+	call   *call.Call  // of noteState
+	node   string      // of notePlace
+	place  Place
+}
+
+// decoders is how many groups are decoded at once, groupsAhead how many wait to
+// be stepped.
+const (
+	decoders    = 2
+	groupsAhead = 16
+)
+
+func (r *Replay) start() {
+	r.undecoded, r.groups, r.stepped = make(chan *group, groupsAhead), make(chan *group, groupsAhead), make(chan struct{})
+	for range decoders {
+		go func() {
+			for g := range r.undecoded {
+				g.decode()
+				close(g.decoded)
+			}
+		}()
+	}
+	go func() {
+		defer close(r.stepped)
+		for g := range r.groups {
+			<-g.decoded
+			r.out.Bad += g.bad
+			for i := range g.notes {
+				r.note(g.first+uint64(i), &g.notes[i])
+			}
+			if len(r.updates) >= 256 {
+				r.put()
+			}
+		}
+	}()
+}
+
+// Settle waits until all that was taken is stepped. Nothing may be taken after it.
+func (r *Replay) Settle() {
+	if r.groups == nil {
+		return
+	}
+	close(r.undecoded)
+	close(r.groups)
+	<-r.stepped
+	r.groups = nil
+}
+
+func (g *group) decode() {
+	g.notes = make([]noted, 0, g.n)
+	for data := g.data; len(g.notes) < g.n; {
 		kind, serial, body, rest, err := cutNote(data)
 		if err != nil {
-			r.out.Bad += n // where the next one begins is not known
+			g.bad += g.n - len(g.notes) // where the next one begins is not known
 			break
 		}
-		if err := r.note(pos, kind, serial, body); err != nil {
-			r.out.Bad++
+		n := noted{kind: kind, serial: serial}
+		if n.decode(body) != nil {
+			g.bad++
+			n.kind = 0
 		}
+		g.notes = append(g.notes, n)
 		data = rest
 	}
-	if len(r.updates) >= 256 {
-		r.put()
+	g.data = nil
+}
+
+func (n *noted) decode(body []byte) (err error) {
+	switch n.kind {
+	case noteBegin, noteInput:
+		n.event = new(call.Event)
+		return call.DecodeEvent(body, n.event)
+	case noteState:
+		n.call = new(call.Call)
+		if err := stateRead.Unmarshal(body, n.call); err != nil {
+			return fmt.Errorf("state of a call: %w", err)
+		}
+		return nil
+	case noteDrop:
+		return nil
+	case notePlace:
+		n.node, n.place, err = readPlace(body)
+		return err
 	}
-	return nil
+	return errNote
 }
 
 func (r *Replay) put() {
@@ -69,38 +166,23 @@ func (r *Replay) put() {
 	}
 }
 
-func (r *Replay) note(pos uint64, kind byte, serial uint64, body []byte) error {
-	switch kind {
+func (r *Replay) note(pos uint64, n *noted) {
+	switch n.kind {
 	case noteBegin, noteInput:
-		var ev call.Event
-		if err := call.DecodeEvent(body, &ev); err != nil {
-			return err
-		}
-		r.input(pos, serial, kind == noteBegin, &ev)
+		r.input(pos, n.serial, n.kind == noteBegin, n.event)
 	case noteState:
-		c := new(call.Call)
-		if err := stateRead.Unmarshal(body, c); err != nil {
-			return fmt.Errorf("state of a call: %w", err)
-		}
-		r.state(pos, serial, c)
+		r.state(pos, n.serial, n.call)
 	case noteDrop:
-		if e := r.calls[serial]; e != nil {
+		if e := r.calls[n.serial]; e != nil {
 			if !r.stored(pos) {
 				r.ended[e.call.Key] = true
 			}
 			r.g.lane(e.call.CallID).drop(e)
-			delete(r.calls, serial)
+			delete(r.calls, n.serial)
 		}
 	case notePlace:
-		node, p, err := readPlace(body)
-		if err != nil {
-			return err
-		}
-		r.place(node, p)
-	default:
-		return errNote
+		r.place(n.node, n.place)
 	}
-	return nil
 }
 
 func (r *Replay) place(node string, p Place) {
@@ -134,6 +216,9 @@ func (r *Replay) input(pos, serial uint64, begin bool, ev *call.Event) {
 	}
 	if ev.Kind == call.KindResult || ev.Kind == call.KindWithdrawn {
 		delete(r.commands, ev.CommandID)
+	}
+	if r.g.opts.Tried > 0 && pos > r.g.opts.Tried && len(r.updates) > 0 && r.updates[0].Pos <= r.g.opts.Tried {
+		r.put() // the store keeps what was tried apart
 	}
 	if !r.stored(pos) {
 		for i := range l.updates {
@@ -187,6 +272,7 @@ func sibling(l *lane, ev *call.Event) *call.Call {
 // Done ends the replay: the calls are looked at once the guard runs, and
 // commands without an outcome are to be withdrawn, so that the facts decide anew.
 func (r *Replay) Done() Replayed {
+	r.Settle()
 	r.put()
 	now := r.g.opts.Clock().UnixMicro()
 	for _, e := range r.calls {
@@ -212,6 +298,7 @@ func (r *Replay) Done() Replayed {
 // which something is missing. PostgreSQL must hold what the journal says is
 // stored. It goes between the last Take and Done.
 func (r *Replay) Merge() *Merge {
+	r.Settle()
 	m := &Merge{r: r, calls: make(map[call.Key]*entry, len(r.calls)), seen: make(map[call.Key]bool, len(r.calls))}
 	for _, e := range r.calls {
 		m.calls[e.call.Key] = e
@@ -227,15 +314,18 @@ type Merge struct {
 }
 
 // Add takes a call that PostgreSQL holds as live. The higher version wins.
-func (m *Merge) Add(c call.Call) {
+// packed is as for Restore.
+func (m *Merge) Add(c call.Call, packed []byte) {
 	if m.r.ended[c.Key] {
 		return
 	}
-	m.seen[c.Key] = true
 	e := m.calls[c.Key]
+	if e != nil {
+		m.seen[c.Key] = true
+	}
 	switch {
 	case e == nil:
-		m.r.g.Restore(c)
+		m.r.g.Restore(c, packed)
 	case c.Version > e.call.Version:
 		m.r.g.lane(e.call.CallID).replace(e, &c)
 	}

@@ -42,6 +42,7 @@ type Log struct {
 	serial uint64        // number of the newest file; Run's alone
 
 	marks marks
+	id    string
 
 	oldest  atomic.Int64 // when the oldest entry came that is not on disk, Unix ns; 0 = all is
 	waived  atomic.Bool

@@ -17,6 +17,8 @@ type Replayed struct {
 	Entries     uint64
 	Lost        uint64 // positions between them that are not there
 	LostLast    uint64 // the highest of those
+	Missing     uint64 // files that somebody else has deleted
+	Unused      bool   // there was never a file: nothing was ever written
 	Damaged     uint64 // bytes that were passed over
 	Bytes       int64  // of all files
 }
@@ -25,7 +27,7 @@ type Replayed struct {
 // entries, the first at position first. The slice is f's until it returns. What
 // is damaged is logged and passed over. An error of f ends it.
 func (l *Log) Replay(f func(first uint64, n int, entries []byte) error) (Replayed, error) {
-	var r Replayed
+	r := Replayed{Missing: l.missing, Unused: len(l.segs) == 0 && l.oldestFile() == 0}
 	for i := range l.segs {
 		s := &l.segs[i]
 		r.Bytes += s.size

@@ -12,9 +12,10 @@ import (
 
 // segment is one file of the log.
 type segment struct {
-	path string
-	size int64
-	last uint64 // highest position in it or before it; 0 = nothing was read or written
+	path   string
+	serial uint64
+	size   int64
+	last   uint64 // highest position in it or before it; 0 = nothing was read or written
 }
 
 const segmentSuffix = ".wal"
@@ -37,11 +38,40 @@ func (l *Log) scan() error {
 		if err != nil {
 			return fmt.Errorf("list journal: %w", err)
 		}
-		l.segs = append(l.segs, segment{path: filepath.Join(l.o.Dir, e.Name()), size: info.Size()})
+		l.segs = append(l.segs, segment{path: filepath.Join(l.o.Dir, e.Name()), serial: n, size: info.Size()})
 		l.serial = max(l.serial, n)
 	}
 	slices.SortFunc(l.segs, func(a, b segment) int { return strings.Compare(a.path, b.path) })
-	return l.marks.open(filepath.Join(l.o.Dir, "marks"))
+	if err := l.marks.open(filepath.Join(l.o.Dir, "marks")); err != nil {
+		return err
+	}
+	l.nameIt()
+	l.lookForMissing()
+	return nil
+}
+
+// lookForMissing tells of files that somebody has deleted: their numbers follow
+// each other.
+func (l *Log) lookForMissing() {
+	want := l.oldestFile()
+	if want == 0 {
+		return
+	}
+	for i := range l.segs {
+		have := l.segs[i].serial
+		if have > want {
+			l.missing += have - want
+			l.o.Logger.WithField("journal", l.o.Dir).WithField("first", segmentName(want)).WithField("files", have-want).
+				Error("journal files are gone that byeguard has not removed: what they told is asked of PostgreSQL")
+		}
+		want = max(want, have+1)
+	}
+	if len(l.segs) == 0 {
+		l.missing++
+		l.o.Logger.WithField("journal", l.o.Dir).WithField("first", segmentName(want)).
+			Error("all journal files are gone: what they told is asked of PostgreSQL")
+	}
+	l.serial = max(l.serial, want-1) // a number is not given twice
 }
 
 func (l *Log) size() (n int64) {
@@ -76,8 +106,15 @@ func (l *Log) Truncate(upto uint64) error {
 	}
 	old := slices.Clone(l.segs[:n])
 	l.segs = slices.Delete(l.segs, 0, n)
+	var oldest uint64
+	if len(l.segs) > 0 {
+		oldest = l.segs[0].serial
+	}
 	l.mu.Unlock()
 	var errs []error
+	if oldest > 0 { // before they go: a kill in between must not look like a loss
+		errs = append(errs, l.setOldestFile(oldest))
+	}
 	for _, s := range old {
 		if err := os.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("drop journal file: %w", err))

@@ -159,8 +159,14 @@ func (l *Log) openSegment(need int64) error {
 	}
 	l.serial++
 	l.mu.Lock()
-	l.segs = append(l.segs, segment{path: path})
+	l.segs = append(l.segs, segment{path: path, serial: l.serial})
 	l.mu.Unlock()
+	if l.oldestFile() == 0 {
+		if err := l.setOldestFile(l.serial); err != nil {
+			_ = f.Close()
+			return err
+		}
+	}
 	if err := syncDir(l.o.Dir); err != nil {
 		_ = f.Close()
 		return fmt.Errorf("begin journal file: %w", err)

@@ -14,6 +14,7 @@ func (b *batch) single() bool {
 // split halves a batch. Calls and evidence are parted first: from here on the
 // fault of one does not harm the other.
 func (b *batch) split() (first, second batch) {
+	defer func() { second.upto = b.upto }() // it is written last
 	rows := b.rows()
 	switch n := len(b.entries); {
 	case n > 0 && rows > 0:

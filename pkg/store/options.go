@@ -51,6 +51,15 @@ type Options struct {
 	// told.
 	Raised func(Raised)
 
+	// Journal names the journal that positions are of; "" = there is none. Its
+	// position is stored with what follows from it, and an earlier run's evidence
+	// that is stored already is not stored again.
+	Journal string
+	// Trying is told before everything up to a position is stored; nil = nobody is.
+	// An earlier run's is Tried: what is Put up to it is a batch of its own.
+	Trying func(upto uint64)
+	Tried  uint64
+
 	// Drain bounds the last flush when Run ends. Default 5 s.
 	Drain time.Duration
 	// RetryMin and RetryMax bound the wait after a failed flush, which doubles

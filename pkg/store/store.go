@@ -123,6 +123,9 @@ func (s *Store) write(updates []call.Update) {
 func (s *Store) put(updates []call.Update, evidence []byte, rows int, last bool) {
 	p := s.pending
 	p.mu.Lock()
+	if t := s.opts.Tried; t > 0 && p.upto <= t && len(updates) > 0 && updates[0].Pos > t {
+		p.seal() // whether that much is stored will be known
+	}
 	for i := range updates {
 		p.add(&updates[i])
 	}

@@ -29,6 +29,9 @@ type writer struct {
 
 	cdrs, dialogs, ended, incidents, opened, closed columns // one set a statement, to keep their memory
 
+	marked  bool   // covered is known
+	covered uint64 // journal position up to which an earlier run's evidence is stored
+
 	blob     bytes.Buffer
 	accepted map[call.Key]int64 // calls whose state was news: where their record is filed
 	filedAt  map[call.Key]int64 // the same of all live calls, from earlier transactions; Unix µs
@@ -55,6 +58,13 @@ func (w *writer) connect(ctx context.Context) error {
 		return err
 	}
 	w.conn, w.stmts = conn, map[string]*sql.Stmt{}
+	if !w.marked && w.s.opts.Journal != "" {
+		if w.covered, err = w.s.StoredUpto(ctx, w.s.opts.Journal); err != nil {
+			w.disconnect()
+			return err
+		}
+		w.marked = true
+	}
 	if err := w.noteBackend(ctx); err != nil {
 		w.disconnect()
 		return err
@@ -104,6 +114,11 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 	}
 	if err := w.connect(ctx); err != nil {
 		return err
+	}
+	if b.upto > 0 && b.upto <= w.covered {
+		// Of an earlier run, which was killed after the commit. All else is the same
+		// when it is written again.
+		b.chunks = nil
 	}
 	if w.doubt != "" {
 		stored, err := w.settle(ctx)
@@ -182,6 +197,9 @@ func (w *writer) transaction(ctx context.Context, b *batch) error {
 	}
 	if err := w.writeNodes(ctx, b.nodes); err != nil {
 		return fmt.Errorf("write nodes: %w", err)
+	}
+	if err := w.mark(ctx, b.upto); err != nil {
+		return fmt.Errorf("write journal position: %w", err)
 	}
 	if _, err := w.conn.ExecContext(ctx, "commit"); err != nil {
 		w.doubt = w.xid
