@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/byeguard/byeguard/pkg/call"
 )
 
 // direct tells of incidents while PostgreSQL is away. It holds the newest ones
@@ -21,7 +23,13 @@ type direct struct {
 
 	mu     sync.Mutex
 	recent []seen // oldest first
-	told   map[toldKey]time.Time
+	told   map[toldKey]told
+}
+
+// told says when a route was told, and how bad it was.
+type told struct {
+	at       time.Time
+	severity string
 }
 
 // seen is an incident that PostgreSQL may not have yet.
@@ -53,7 +61,7 @@ const (
 )
 
 func newDirect(e *Engine) *direct {
-	return &direct{e: e, planner: newPlanner(e.opts.Config.Routes), told: map[toldKey]time.Time{}}
+	return &direct{e: e, planner: newPlanner(e.opts.Config.Routes), told: map[toldKey]told{}}
 }
 
 // Tell takes an incident as it is raised or resolved, before PostgreSQL has it.
@@ -78,8 +86,8 @@ func (d *direct) wasTold(route string, n *News) bool {
 	if len(d.told) == 0 || n.Change == ChangeWorse {
 		return false
 	}
-	at, was := d.told[keyOf(route, &n.Incident)]
-	return was && n.Incident.Opened.Before(at.Add(time.Second)) // a later one is another one
+	t, was := d.told[keyOf(route, &n.Incident)]
+	return was && n.Incident.Opened.Before(t.at.Add(time.Second)) // a later one is another one
 }
 
 // draft is a message in memory.
@@ -148,8 +156,8 @@ func (d *direct) forget(before time.Time) {
 	if len(d.recent) == 0 {
 		d.recent = nil
 	}
-	for k, at := range d.told {
-		if len(d.told) > maxTold || time.Since(at) > GiveUpAfter {
+	for k, t := range d.told {
+		if len(d.told) > maxTold || time.Since(t.at) > GiveUpAfter {
 			delete(d.told, k)
 		}
 	}
@@ -170,6 +178,7 @@ func (d *direct) gather(drafts []*draft) []*draft {
 				continue // what concerns a node is settled whether or not it was open
 			}
 			change = ChangeResolved
+			in.Severity = d.severity(in, recent[:i], drafts)
 		}
 		for _, p := range d.planner.plan(now, []News{{Incident: *in, Change: change}}, nil) {
 			key := groupKey{p.Route, p.Group}
@@ -195,6 +204,30 @@ func (d *direct) known(in *Incident, drafts []*draft) bool {
 		}
 	}
 	return slices.ContainsFunc(drafts, func(f *draft) bool { return slices.ContainsFunc(f.list, in.same) })
+}
+
+// severity is how bad what is resolved now was: who resolves it does not say.
+func (d *direct) severity(in *Incident, recent []seen, drafts []*draft) string {
+	for i := range slices.Backward(recent) {
+		if in.same(recent[i].in) {
+			return recent[i].in.Severity
+		}
+	}
+	for _, f := range drafts {
+		if i := slices.IndexFunc(f.list, in.same); i >= 0 {
+			return f.list[i].Severity
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range d.e.opts.Config.Routes {
+		k := keyOf(d.e.opts.Config.Routes[i].Name, in)
+		k.over = false
+		if t, ok := d.told[k]; ok {
+			return t.severity
+		}
+	}
+	return string(call.SeverityWarning) // it was opened before PostgreSQL went away
 }
 
 // same says that it is the same trouble, open or not.
@@ -230,9 +263,10 @@ func (d *direct) send(ctx context.Context, f *draft) {
 			d.mu.Lock()
 			for i := range f.list {
 				k := keyOf(f.route.Name, &f.list[i])
-				d.told[k] = time.Now()
+				t := told{time.Now(), f.list[i].Severity}
+				d.told[k] = t
 				k.over = false
-				d.told[k] = time.Now()
+				d.told[k] = t
 			}
 			d.mu.Unlock()
 			break

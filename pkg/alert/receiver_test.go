@@ -119,17 +119,17 @@ func TestMail(t *testing.T) {
 	t.Parallel()
 	cert, ca := certificate(t)
 	for name, c := range map[string]struct {
-		srv  mailServer
+		srv  *mailServer
 		r    alert.Route
 		want string // "" = it is taken
 	}{
-		"no TLS":                   {mailServer{}, alert.Route{TLS: alert.TLSOff}, ""},
-		"STARTTLS":                 {mailServer{starttls: true, cert: cert, password: "pw"}, alert.Route{Username: "byeguard", PasswordFile: keyFile(t, "pw"), CAFile: ca}, ""},
-		"TLS":                      {mailServer{implicit: true, cert: cert, password: "pw"}, alert.Route{TLS: alert.TLSOn, Username: "byeguard", PasswordFile: keyFile(t, "pw"), CAFile: ca}, ""},
-		"STARTTLS is not offered":  {mailServer{password: "pw"}, alert.Route{Username: "byeguard", PasswordFile: keyFile(t, "pw")}, "STARTTLS"},
-		"certificate not trusted":  {mailServer{starttls: true, cert: cert}, alert.Route{}, "certificate"},
-		"wrong password":           {mailServer{implicit: true, cert: cert, password: "pw"}, alert.Route{TLS: alert.TLSOn, Username: "byeguard", PasswordFile: keyFile(t, "hunter2"), CAFile: ca}, "535"},
-		"refused after it is said": {mailServer{refuse: "554 no"}, alert.Route{TLS: alert.TLSOff}, "554"},
+		"no TLS":                   {&mailServer{}, alert.Route{TLS: alert.TLSOff}, ""},
+		"STARTTLS":                 {&mailServer{starttls: true, cert: cert, password: "pw"}, alert.Route{Username: "byeguard", PasswordFile: keyFile(t, "pw"), CAFile: ca}, ""},
+		"TLS":                      {&mailServer{implicit: true, cert: cert, password: "pw"}, alert.Route{TLS: alert.TLSOn, Username: "byeguard", PasswordFile: keyFile(t, "pw"), CAFile: ca}, ""},
+		"STARTTLS is not offered":  {&mailServer{password: "pw"}, alert.Route{Username: "byeguard", PasswordFile: keyFile(t, "pw")}, "STARTTLS"},
+		"certificate not trusted":  {&mailServer{starttls: true, cert: cert}, alert.Route{}, "certificate"},
+		"wrong password":           {&mailServer{implicit: true, cert: cert, password: "pw"}, alert.Route{TLS: alert.TLSOn, Username: "byeguard", PasswordFile: keyFile(t, "hunter2"), CAFile: ca}, "535"},
+		"refused after it is said": {&mailServer{refuse: "554 no"}, alert.Route{TLS: alert.TLSOff}, "554"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
