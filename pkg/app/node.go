@@ -107,6 +107,7 @@ func (a *App) startNodes(ctx context.Context) error {
 // Connected implements evapi.Handler.
 func (n *node) Connected(h evapi.Hello) {
 	n.clock.see(time.UnixMicro(h.At), time.UnixMicro(h.Seen))
+	n.app.guard.Clock(n.cfg.Name, time.Duration(h.Seen-h.At)*time.Microsecond)
 	n.beat.Enable()
 	n.mu.Lock()
 	before, blind := n.boot, h.Restarted && n.blind(&h)

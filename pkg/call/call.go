@@ -170,18 +170,3 @@ func (c *Call) Enter(epoch int64) {
 		c.Version = e | c.Version&(1<<epochShift-1)
 	}
 }
-
-// Resume makes a stored call ready to be stepped again. A question that was
-// under way is asked anew; a command that was is sent again from the outbox, so
-// the leg waits for its outcome from now on.
-func (c *Call) Resume(now int64) {
-	c.Asks.Pending = false
-	for i := range c.Legs {
-		if c.Legs[i].InFlight != 0 {
-			c.Legs[i].InFlight = now
-		}
-		if c.Probing != nil {
-			c.Probing.Legs[i].InFlight = 0
-		}
-	}
-}

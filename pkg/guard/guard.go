@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/byeguard/byeguard/pkg/call"
 )
@@ -54,6 +55,15 @@ func (g *Guard) Restore(c call.Call, packed []byte) {
 	l.adopt(&c, now, packed)
 	if l.notes.n >= 512 {
 		l.flush()
+	}
+}
+
+// Clock tells by how much byeguard's clock is ahead of a node's, as it was seen
+// just now: what is made here gets its time on the node's clock by it, until an
+// event of the node tells better. It never blocks.
+func (g *Guard) Clock(node string, ahead time.Duration) {
+	for _, l := range g.lanes {
+		l.order(func() { l.offset[node] = ahead.Microseconds() })
 	}
 }
 

@@ -276,9 +276,13 @@ func (r *Replay) Done() Replayed {
 	r.put()
 	now := r.g.opts.Clock().UnixMicro()
 	for _, e := range r.calls {
-		e.call.Resume(now)
-		e.call.Wake = now
 		l := r.g.lane(e.call.CallID)
+		if e.call.Resume(now) { // the next replay must not go by the old clock
+			if l.noteState(e); l.notes.n >= 512 {
+				l.flush()
+			}
+		}
+		e.call.Wake = now
 		l.schedule(e)
 		l.noteWaiting(e, &call.Event{Seen: now})
 	}
@@ -288,6 +292,7 @@ func (r *Replay) Done() Replayed {
 		}
 	}
 	for _, l := range r.g.lanes {
+		l.flush()
 		l.setFloor()
 	}
 	r.out.Calls = len(r.calls)
