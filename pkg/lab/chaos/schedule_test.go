@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -43,6 +44,29 @@ func TestFaultsOfOneThingDoNotOverlap(t *testing.T) {
 			over = s.At + s.For
 		}
 	}
+}
+
+// TestKamailioForgetsNothingUnknown: before a Kamailio is restarted byeguard had time to
+// learn what it holds.
+func TestKamailioForgetsNothingUnknown(t *testing.T) {
+	t.Parallel()
+	blind := []chaos.Kind{chaos.Kill, chaos.Stop, chaos.StopChild, chaos.EvapiCut, chaos.EvapiHold, chaos.RPCHold, chaos.KamReload, chaos.DiskFull}
+	restarts := 0
+	for seed := range uint64(50) {
+		steps := chaos.Plan(seed, 10*time.Minute, chaos.Kinds())
+		for _, k := range steps {
+			if k.Kind != chaos.KamStop && k.Kind != chaos.KamKill {
+				continue
+			}
+			restarts++
+			for _, s := range steps {
+				if s.At <= k.At && slices.Contains(blind, s.Kind) {
+					require.Greater(t, k.At-s.At-s.For, 10*time.Second, "%s before %s", s, k)
+				}
+			}
+		}
+	}
+	require.Greater(t, restarts, 50)
 }
 
 func TestParseKinds(t *testing.T) {

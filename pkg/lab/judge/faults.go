@@ -107,7 +107,7 @@ func took(d time.Duration) string {
 // faced judges an answered call by how its ends are now.
 func (v *Verdict) faced(c *Call, rows []*Record, incident bool, step uint32) {
 	if len(rows) != 1 {
-		v.add(NotOneCDR, "%s (caller up: %v, callee up: %v) has %d", c.ID, c.Caller.Up, c.Callee.Up, len(rows))
+		v.add(NotOneCDR, "%s has %d (caller up: %v, callee up: %v; %s)", c.ID, len(rows), c.Caller.Up, c.Callee.Up, c.how())
 	}
 	final := len(rows) == 1 && rows[0].Final
 	switch {
@@ -149,7 +149,7 @@ func (c *Call) how() string {
 		what string
 		at   time.Time
 	}{
-		{"caller's BYE ", c.Caller.SentBye}, {"callee's BYE ", c.Callee.SentBye}, {"dlg.end_dlg ", c.Ordered},
+		{"answered ", c.Caller.Answered}, {"caller's BYE ", c.Caller.SentBye}, {"callee's BYE ", c.Callee.SentBye}, {"dlg.end_dlg ", c.Ordered},
 		{"caller over ", c.Caller.Ended}, {"callee over ", c.Callee.Ended},
 	} {
 		if !e.at.IsZero() {
