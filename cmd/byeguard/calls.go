@@ -16,7 +16,7 @@ func newCallsCommand(open opener, settings billingOpener) *cobra.Command {
 }
 
 func callsCommand(con console, open opener, settings billingOpener) *cobra.Command {
-	return group("calls", "What happened in a call, and what byeguard did", newCallsShow(con, open, settings))
+	return group("calls", "What happened in a call, and what byeguard did", newCallsShow(con, open, settings), newCallsEvidence(con, open, settings))
 }
 
 func newCallsShow(con console, open opener, settings billingOpener) *cobra.Command {

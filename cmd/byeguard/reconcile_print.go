@@ -54,8 +54,8 @@ var findingColumns = []table.Column[finding]{
 	{Key: "carrier", Title: "Carrier", Value: func(f *finding) any { return either(f).Carrier }},
 	{Key: "from", Title: "From", Elastic: true, Value: func(f *finding) any { return either(f).From }},
 	{Key: "to", Title: "To", Elastic: true, Value: func(f *finding) any { return either(f).To }},
-	{Key: "duration_here_ms", Title: "Here", Right: true, Value: func(f *finding) any { return length(f.Ours) }},
-	{Key: "duration_there_ms", Title: "There", Right: true, Value: func(f *finding) any { return length(f.Theirs) }},
+	{Key: "duration_here_ms", Title: "Here", Right: true, Value: func(f *finding) any { return lengthOf(f.Ours) }},
+	{Key: "duration_there_ms", Title: "There", Right: true, Value: func(f *finding) any { return lengthOf(f.Theirs) }},
 	{Key: "why", Title: "Why", Value: func(f *finding) any { return f.Why }},
 	{Key: "row_there", Title: "Row there", Value: func(f *finding) any {
 		if f.Theirs == nil {
@@ -106,7 +106,7 @@ func startOf(r *reconcile.Record) any {
 	return time.UnixMicro(r.Start).UTC()
 }
 
-func length(r *reconcile.Record) any {
+func lengthOf(r *reconcile.Record) any {
 	if r == nil || r.DurationMS < 0 {
 		return nil
 	}

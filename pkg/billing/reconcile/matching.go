@@ -244,6 +244,10 @@ func (m *matching) cost(a, b *Record) int64 {
 	if m.shift != 0 && length > m.e.opts.Duration.Milliseconds()+a.DurationMS>>22 && !m.e.opts.rounded(a, b) {
 		return never // so far away the length must fit
 	}
+	if m.stage == byTime {
+		// Kamailio writes starts in whole seconds, lengths in ms.
+		length *= 16
+	}
 	const most = 1 << 31
 	c := min(apart/1000, most) + min(length, most) + fromSetup
 	if !a.answered() {
