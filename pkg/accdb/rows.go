@@ -102,7 +102,9 @@ func (d *DB) cdrsQuery(since, until time.Time) (string, []any) {
 	cond, args := d.bounds(d.name(c.Start), since, until, nil)
 	return "select " + d.text(d.name(c.ID)) + ", " + d.micros(d.name(c.Start)) + ", " + opt(c.End, d.micros) + ", " +
 		opt(c.Duration, d.millis) + ", " + opt(c.CallID, same) + ", " + opt(c.From, same) + ", " + opt(c.To, same) +
-		" from " + d.table() + " where " + cond + " order by " + d.name(c.Start) + ", " + d.name(c.ID), args
+		" from " + d.table() + " t where " + cond +
+		// Of the table, not of the list above: there the id is text.
+		" order by t." + d.name(c.Start) + ", t." + d.name(c.ID), args
 }
 
 func same(s string) string { return s }
