@@ -30,7 +30,25 @@ func (a *App) makeAlerts() error {
 }
 
 func (a *App) startAlerts() {
-	a.parts.run("alerts", 2*time.Second, a.alerts.Run)
+	a.parts.run("alerts", 2*time.Second, func(ctx context.Context) error {
+		done := make(chan error, 1)
+		go func() { done <- a.alerts.Run(ctx) }()
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+		}
+		// A PostgreSQL that hangs may hold it for longer than a stop may take. What it
+		// was doing is in the outbox, and is done again.
+		patience := time.NewTimer(time.Second)
+		defer patience.Stop()
+		select {
+		case err := <-done:
+			return err
+		case <-patience.C:
+			return nil
+		}
+	})
 }
 
 // Alerts returns what became of the alerts of each route since the start.
