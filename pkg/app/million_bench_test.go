@@ -7,9 +7,11 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
@@ -69,8 +71,44 @@ func startBeside(b *testing.B, db, dir string, calls int) (took time.Duration, h
 	return took, m.HeapAlloc
 }
 
-// fill writes that many open calls.
+// fill writes that many open calls: a few hundred real ones by the store, and the
+// others as their copies with a Call-ID and key of their own.
 func fill(b *testing.B, db string, calls int) {
+	b.Helper()
+	const own = 500
+	fillReal(b, db, min(calls, own))
+	sql, err := sqlx.Open("postgres", db)
+	require.NoError(b, err)
+	defer sql.Close()
+	var columns []string
+	require.NoError(b, sql.Select(&columns, `select column_name from information_schema.columns
+		where table_schema = 'byeguard' and table_name = 'dialogs' order by ordinal_position`))
+	values := make([]string, len(columns))
+	for i, c := range columns {
+		switch c {
+		case "call_key":
+			values[i] = "overlay(d.call_key placing n.bytes from 1)"
+		case "call_id":
+			values[i] = "overlay(d.call_id placing n.hex from 1)"
+		case "blob": // the texts in it have the same length
+			values[i] = "overlay(overlay(d.blob placing n.bytes from position(d.call_key in d.blob)) " +
+				"placing convert_to(n.hex, 'UTF8') from position(convert_to(d.call_id, 'UTF8') in d.blob))"
+		default:
+			values[i] = "d." + c
+		}
+	}
+	_, err = sql.Exec(fmt.Sprintf(`
+insert into byeguard.dialogs (%s) select %s
+from (select *, row_number() over () - 1 as row from byeguard.dialogs) d
+join (select i, lpad(to_hex(i), 8, '0') as hex, decode(lpad(to_hex(i), 8, '0'), 'hex') as bytes from generate_series(%d, %d) i) n on n.i %% %d = d.row`,
+		strings.Join(columns, ", "), strings.Join(values, ", "), own, calls-1, min(calls, own)))
+	require.NoError(b, err)
+	_, err = sql.Exec("vacuum analyze byeguard.dialogs")
+	require.NoError(b, err)
+}
+
+// fillReal writes open calls as byeguard does.
+func fillReal(b *testing.B, db string, calls int) {
 	b.Helper()
 	opts := store.DefaultOptions()
 	opts.URL = db

@@ -14,15 +14,15 @@ import (
 )
 
 // ownCluster is a server that the test may stop.
-func ownCluster(t *testing.T) *cluster.Cluster {
-	t.Helper()
+func ownCluster(tb testing.TB) *cluster.Cluster {
+	tb.Helper()
 	dir, err := os.MkdirTemp("", "byeguard-store-") // not t.TempDir: the server's user must get in
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, os.RemoveAll(dir)) })
 	c, err := startCluster(dir)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.Stop(context.Background())) })
-	require.NoError(t, store.Migrate(t.Context(), store.Options{URL: c.URL()}))
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, c.Stop(context.Background())) })
+	require.NoError(tb, store.Migrate(tb.Context(), store.Options{URL: c.URL()}))
 	return c
 }
 

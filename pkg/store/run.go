@@ -58,8 +58,11 @@ func (s *Store) Run(ctx context.Context) error {
 				maintain.Reset(time.Second)
 				continue
 			}
-			f.maintain(work)
-			maintain.Reset(maintainEvery)
+			next := maintainEvery
+			if !f.maintain(work) {
+				next = time.Minute
+			}
+			maintain.Reset(next)
 			continue
 		case <-tick.C:
 		case <-s.wake:
@@ -228,12 +231,14 @@ func (f *flusher) tell(err error) {
 	}
 }
 
-func (f *flusher) maintain(ctx context.Context) {
+func (f *flusher) maintain(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := f.s.Maintain(ctx, time.Now()); err != nil {
 		f.s.log.WithError(err).Warn("cannot look after the partitions: rows go to the default ones meanwhile")
+		return false
 	}
+	return true
 }
 
 // drain writes what is left, for as long as work lasts.
