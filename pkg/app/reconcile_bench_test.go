@@ -68,6 +68,7 @@ func BenchmarkReconcile(b *testing.B) {
 	want := map[string]int64{}
 	rows, err := db.Query("select want, count(*) from acc_cdrs group by want union all select 'missing_there', (select count(*) from byeguard.cdrs where disposition = 'answered') - (select count(distinct callid) from acc_cdrs where callid <> '' and callid not like 'x%') - (select count(*) from acc_cdrs where callid = '')")
 	require.NoError(b, err)
+	defer rows.Close()
 	for rows.Next() {
 		var class string
 		var count int64
@@ -81,6 +82,7 @@ func BenchmarkReconcile(b *testing.B) {
 	truth := map[string]string{}
 	trows, err := db.Query("select id::text, want from acc_cdrs where want <> 'matched'")
 	require.NoError(b, err)
+	defer trows.Close()
 	for trows.Next() {
 		var id, class string
 		require.NoError(b, trows.Scan(&id, &class))
@@ -138,7 +140,7 @@ func BenchmarkReconcile(b *testing.B) {
 		ours += time.Since(began)
 		close(done)
 		require.NoError(b, err)
-		right, wrong, missed = 0, 0, 0
+		right, wrong = 0, 0
 		require.NoError(b, r.Each(func(f *app.Finding) error {
 			switch {
 			case f.Theirs == nil && f.Class == reconcile.MissingThere, f.Theirs != nil && truth[f.Theirs.ID] == string(f.Class):
