@@ -34,31 +34,35 @@ func TestNaturalRace(t *testing.T) {
 			k := lab.MustKamailio(t, lab.KamailioOptions{Binary: binary, Plain: true})
 			alice := lab.MustUA(t, lab.UAOptions{Name: "alice", Proxy: k.SIPAddr})
 			bob := lab.MustUA(t, lab.UAOptions{Name: "bob", Proxy: k.SIPAddr})
-			pairs, err := lab.PlaceCalls(ctx(t), lab.LoadOptions{
-				Callers: []*lab.UA{alice}, Callees: []*lab.UA{bob}, Calls: calls, PerSecond: 400,
-			})
-			require.NoError(t, err)
-			require.Equal(t, calls, alice.Live())
-			require.Equal(t, calls, bob.Live())
+			// How often the fault shows depends on the machine's mood; it is waited for.
+			lost := 0
+			for round := 0; round < 6 && lost == 0 && (round == 0 || faulty(k.Version())); round++ {
+				pairs, err := lab.PlaceCalls(ctx(t), lab.LoadOptions{
+					Callers: []*lab.UA{alice}, Callees: []*lab.UA{bob}, Calls: calls, PerSecond: 400,
+				})
+				require.NoError(t, err)
+				require.Equal(t, calls, alice.Live())
+				require.Equal(t, calls, bob.Live())
 
-			report, err := lab.EndDialogs(ctx(t), k.RPC(), lab.RaceParallelism, nil)
-			require.NoError(t, err)
-			require.Equal(t, calls, report.Asked)
-			for _, p := range pairs {
-				require.NoError(t, p.Caller.WaitEnded(ctx(t)))
+				report, err := lab.EndDialogs(ctx(t), k.RPC(), lab.RaceParallelism, nil)
+				require.NoError(t, err)
+				require.Equal(t, calls, report.Asked)
+				for _, p := range pairs {
+					require.NoError(t, p.Caller.WaitEnded(ctx(t)))
+				}
+				// A BYE that was sent is here within one retransmission.
+				deadline := time.Now().Add(600 * time.Millisecond)
+				for oneSided(pairs) > 0 && time.Now().Before(deadline) {
+					<-time.After(20 * time.Millisecond)
+				}
+				lost = oneSided(pairs)
+				t.Logf("kamailio %s: %d of %d callees got no BYE; %d calls ended in %v", k.Version(), lost, calls, report.Asked, report.Took)
+				for _, p := range pairs {
+					require.LessOrEqual(t, len(p.Callee.ByesReceived()), 1)
+				}
+				require.Empty(t, alice.Violations())
+				require.Empty(t, bob.Violations())
 			}
-			// A BYE that was sent is here within one retransmission.
-			deadline := time.Now().Add(600 * time.Millisecond)
-			for oneSided(pairs) > 0 && time.Now().Before(deadline) {
-				<-time.After(20 * time.Millisecond)
-			}
-			lost := oneSided(pairs)
-			t.Logf("kamailio %s: %d of %d callees got no BYE; %d calls ended in %v", k.Version(), lost, calls, report.Asked, report.Took)
-			for _, p := range pairs {
-				require.LessOrEqual(t, len(p.Callee.ByesReceived()), 1)
-			}
-			require.Empty(t, alice.Violations())
-			require.Empty(t, bob.Violations())
 			if faulty(k.Version()) {
 				require.Positive(t, lost, "the fault did not show")
 			}
