@@ -157,9 +157,10 @@ func (n *node) Gap(g evapi.Gap) {
 	}
 	n.log.WithFields(logrus.Fields{"from": from, "to": to, "cause": string(g.Cause)}).
 		Warn("events of the proxy were not seen")
-	n.resync(g.Cause == evapi.CauseRestart)
+	// Raised before the look-through, which settles it, can be over.
 	n.incident(call.IncidentMissed, fmt.Sprintf("events %s to %s of the proxy were not seen (%s); its dialogs are looked through",
 		from, to, g.Cause))
+	n.resync(g.Cause == evapi.CauseRestart)
 }
 
 // incident raises what concerns all calls of the node.
