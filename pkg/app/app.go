@@ -17,6 +17,7 @@ import (
 	"github.com/byeguard/byeguard/pkg/indialog"
 	"github.com/byeguard/byeguard/pkg/journal"
 	"github.com/byeguard/byeguard/pkg/kamrpc"
+	"github.com/byeguard/byeguard/pkg/metrics"
 	"github.com/byeguard/byeguard/pkg/store"
 	"github.com/byeguard/byeguard/pkg/watchdog"
 )
@@ -47,6 +48,9 @@ type App struct {
 	dbClock clock // PostgreSQL's
 	alerts  *alert.Engine
 	nodes   []*node
+	metrics *metrics.Metrics
+	tallies tallies
+	figures figures
 
 	mu       sync.Mutex
 	httpAddr string
@@ -115,6 +119,7 @@ func (a *App) start(ctx context.Context) error {
 	if err := a.makeAlerts(); err != nil {
 		return err
 	}
+	a.makeMetrics()
 	if err := a.startStore(ctx); err != nil {
 		return err
 	}
@@ -130,6 +135,9 @@ func (a *App) start(ctx context.Context) error {
 	a.lease.serve()
 	a.startDesk()
 	a.startAlerts()
+	if err := a.startFigures(); err != nil {
+		return err
+	}
 	if err := a.startHTTP(ctx); err != nil {
 		return err
 	}

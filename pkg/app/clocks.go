@@ -46,6 +46,15 @@ func (c *clock) ahead() (time.Duration, bool) {
 	return c.skew, c.known
 }
 
+// span is the skew for metrics, nil while it is not known.
+func (c *clock) span() *time.Duration {
+	d, ok := c.ahead()
+	if !ok {
+		return nil
+	}
+	return &d
+}
+
 // millis is the skew for a status, nil while it is not known.
 func (c *clock) millis() *int64 {
 	d, ok := c.ahead()

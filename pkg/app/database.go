@@ -44,6 +44,7 @@ func (a *App) startStore(ctx context.Context) error {
 	}
 	opts := store.DefaultOptions()
 	opts.URL, opts.Logger, opts.Fenced, opts.Raised = url, a.log, a.fenced, a.raised
+	opts.Wrote = a.wrote
 	if a.spill != nil {
 		opts.Spill = a.spill
 		for _, upto := range a.spill.Tags() {

@@ -51,6 +51,7 @@ func (a *App) startHTTP(ctx context.Context) error {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", a.serveReady)
 	mux.HandleFunc("GET /status", a.serveStatus)
+	mux.Handle("GET /metrics", a.metrics)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
 	a.parts.run("http", 3*time.Second, func(ctx context.Context) error {
 		stop := context.AfterFunc(ctx, func() {

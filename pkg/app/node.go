@@ -32,6 +32,7 @@ type node struct {
 	hides   atomic.Bool   // its topology
 	inquiry chan struct{} // wakes inquire
 	clock   clock         // the proxy's
+	tally   nodeTally
 
 	mu        sync.Mutex
 	connected bool
@@ -68,12 +69,15 @@ func (a *App) newNode(cfg *Node) (*node, error) {
 
 // makeReader makes the reader of the node's events; what an earlier run had
 // read is known by now.
-func (n *node) makeReader() (err error) {
+func (n *node) makeReader() error {
 	a := n.app
-	n.events, err = evapi.New(evapi.Options{
+	events, err := evapi.New(evapi.Options{
 		Addr: n.cfg.Evapi, Listen: n.cfg.UDP, From: n.cfg.UDPFrom, Node: n.cfg.Name,
 		Logger: n.log, Now: a.now, Beat: n.beat.Beat, Rest: 5 * time.Millisecond, Resume: a.resume(n.cfg.Name),
 	})
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.events = events
 	return err
 }
 
@@ -150,6 +154,7 @@ func (n *node) Events(events []call.Event) bool {
 
 // Gap implements evapi.Handler.
 func (n *node) Gap(g evapi.Gap) {
+	n.tally.gap(&g, n.app.now())
 	// In the numbers of the proxy, whose counter may have been set back.
 	from, to := strconv.FormatUint(uint64(uint32(g.From)), 10), "?"
 	if g.To != 0 {

@@ -23,6 +23,11 @@ func (n *node) resync(restarted bool) {
 // resynced tells of a resynchronisation. When it went through and nothing was
 // missed since it began, the node's incidents of what was missed are settled.
 func (a *App) resynced(r guard.Resynced) {
+	for _, n := range a.nodes {
+		if n.cfg.Name == r.Node {
+			n.tally.resynced(&r)
+		}
+	}
 	log := a.log.WithFields(logrus.Fields{
 		"node": r.Node, "boot": r.Boot, "dialogs": r.Listed, "vanished": r.Vanished, "forgotten": r.Forgotten,
 		"took": r.Took.Round(time.Millisecond).String(),

@@ -44,6 +44,10 @@ var kindNames = [...]string{
 	KindDeferred: "deferred", KindWithdrawn: "withdrawn",
 }
 
+// KindCount is how many kinds there are, KindUnknown included: every kind is
+// below it.
+const KindCount = len(kindNames)
+
 // String returns the name used on the wire, in the database and in logs.
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {

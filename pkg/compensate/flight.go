@@ -121,6 +121,9 @@ func (s *Sender) report(l *lane, c call.Command, code int, reason string) {
 			l.stats.Unanswered++
 		case code < 300 || code == 481:
 			l.stats.Closed++
+			if code == 481 {
+				l.stats.Gone++
+			}
 		default:
 			l.stats.Refused++
 		}

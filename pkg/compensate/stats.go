@@ -24,6 +24,7 @@ type NodeStats struct {
 	Retries  uint64 // attempts that did not reach it and were made again
 	Reported uint64 // commands done, the sum of the following
 	Closed   uint64 // 2xx or 481
+	Gone     uint64 // 481, of Closed: the leg had gone already
 	Refused  uint64 // any other final reply but 408
 	// Unanswered had a 408 or an outcome that is not known.
 	Unanswered uint64

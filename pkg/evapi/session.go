@@ -215,7 +215,7 @@ func (s *session) frame(body []byte, now time.Time) error {
 		ev.Seq = s.c.tracker.See(f.Seq, now)
 		n.lastSeq.Store(s.c.tracker.high)
 	}
-	n.events.Add(1)
+	n.kinds[ev.Kind].Add(1) // Decode knows no others
 	n.lastAt.Store(ev.At)
 	n.lastSeen.Store(ev.Seen)
 	s.slab = s.slab[:len(s.slab)+1]

@@ -173,7 +173,7 @@ func (l *lane) handle(ev *call.Event) {
 	if ev.At == 0 { // made by byeguard: put it on the node's clock
 		ev.At = ev.Seen - l.offset[ev.Node]
 	}
-	l.stats.events.Add(1)
+	l.stats.count(ev.Kind)
 	hash := maphash.String(l.seed, ev.CallID)
 	head := l.calls[hash]
 	for e := head; e != nil; e = e.next {
@@ -206,7 +206,7 @@ func (l *lane) handle(ev *call.Event) {
 	}
 	e := &entry{call: call.New(ev, sibling), next: head}
 	l.calls[hash] = e
-	l.stats.live.Add(1)
+	l.enter(e)
 	e.filed.serial = l.guard.calls.Add(1)
 	l.step(e, ev)
 }
@@ -240,7 +240,7 @@ func (l *lane) step(e *entry, ev *call.Event) {
 // apply is step without what only a running lane needs: a replay does the same.
 func (l *lane) apply(e *entry, ev *call.Event) []call.Effect {
 	from := len(l.effects)
-	before := e.call.State
+	before := standingOf(e.call)
 	if m := l.guard.epochs.Load(); m != nil {
 		e.call.Enter((*m)[e.call.Node])
 	}
@@ -260,7 +260,8 @@ func (l *lane) apply(e *entry, ev *call.Event) []call.Effect {
 		e.held = nil
 		l.record(e.call, ev, effects)
 	}
-	if e.call.State != before && e.call.State == call.StateDone {
+	l.stats.census.move(before, standingOf(e.call))
+	if e.call.State != before.state && e.call.State == call.StateDone {
 		l.stats.done.Add(1)
 	}
 	return effects
@@ -307,7 +308,7 @@ func (l *lane) adopt(c *call.Call, now int64, packed []byte) {
 	hash := maphash.String(l.seed, c.CallID)
 	e := &entry{call: c, next: l.calls[hash]}
 	l.calls[hash] = e
-	l.stats.live.Add(1)
+	l.enter(e)
 	e.filed.serial = l.guard.calls.Add(1)
 	if packed != nil {
 		l.notePacked(e, packed)
@@ -319,6 +320,12 @@ func (l *lane) adopt(c *call.Call, now int64, packed []byte) {
 	l.noteWaiting(e, &call.Event{Seen: now})
 }
 
+// enter counts a call that has come into the lane's memory.
+func (l *lane) enter(e *entry) {
+	l.stats.live.Add(1)
+	l.stats.census.add(standingOf(e.call), 1)
+}
+
 // drop forgets a call.
 func (l *lane) drop(e *entry) {
 	e.scheduled = 0 // what stands in the timers is void
@@ -326,6 +333,7 @@ func (l *lane) drop(e *entry) {
 	l.bases.remove(e)
 	hash := maphash.String(l.seed, e.call.CallID)
 	l.stats.live.Add(-1)
+	l.stats.census.add(standingOf(e.call), -1)
 	if l.calls[hash] == e {
 		if e.next == nil {
 			delete(l.calls, hash)

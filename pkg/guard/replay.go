@@ -238,6 +238,7 @@ func (r *Replay) state(pos, serial uint64, c *call.Call) {
 		r.begin(l, pos, serial, c)
 		return
 	}
+	l.stats.census.move(standingOf(e.call), standingOf(c))
 	e.call = c
 	l.bases.remove(e)
 	l.bases.add(e)
@@ -249,7 +250,7 @@ func (r *Replay) begin(l *lane, pos, serial uint64, c *call.Call) *entry {
 	hash := maphash.String(l.seed, c.CallID)
 	e := &entry{call: c, next: l.calls[hash]}
 	l.calls[hash] = e
-	l.stats.live.Add(1)
+	l.enter(e)
 	r.calls[serial] = e
 	if serial > r.g.calls.Load() {
 		r.g.calls.Store(serial)
@@ -372,6 +373,7 @@ func (m *Merge) Done(over map[call.Key]bool) (forgotten int) {
 
 // replace puts a newer state in the place of a call's.
 func (l *lane) replace(e *entry, c *call.Call) {
+	l.stats.census.move(standingOf(e.call), standingOf(c))
 	e.call = c
 	l.noteState(e)
 	if l.notes.n >= 512 {

@@ -9,8 +9,17 @@ import (
 )
 
 type laneStats struct {
-	events, strays, dropped, done atomic.Uint64
-	live, waiting                 atomic.Int64
+	kinds                 [call.KindCount]atomic.Uint64
+	strays, dropped, done atomic.Uint64
+	live, waiting         atomic.Int64
+	census                census
+}
+
+// count counts an event that is stepped.
+func (s *laneStats) count(k call.Kind) {
+	if int(k) < len(s.kinds) {
+		s.kinds[k].Add(1)
+	}
 }
 
 // Stats of a guard, since it was made.
@@ -23,11 +32,28 @@ type Stats struct {
 	Waiting int64  // calls with a command that waits to be allowed
 }
 
+// LaneStats are the figures of one lane.
+type LaneStats struct {
+	Queued int // events that wait to be stepped
+	Limit  int // above it events are lost
+}
+
+// Detail is what [Guard.Stats] has no room for.
+type Detail struct {
+	Kinds   map[call.Kind]uint64    // events stepped, byeguard's own included
+	Calls   map[call.State]int64    // in memory; their sum is Live
+	Legs    map[call.LegState]int64 // of the answered ones among them
+	Lanes   []LaneStats
+	Pending int // turns of lanes that wait for the journal
+}
+
 // Stats returns a snapshot; it may be called at any time.
 func (g *Guard) Stats() Stats {
 	var s Stats
 	for _, l := range g.lanes {
-		s.Events += l.stats.events.Load()
+		for i := range l.stats.kinds {
+			s.Events += l.stats.kinds[i].Load()
+		}
 		s.Strays += l.stats.strays.Load()
 		s.Dropped += l.stats.dropped.Load()
 		s.Done += l.stats.done.Load()
@@ -35,6 +61,25 @@ func (g *Guard) Stats() Stats {
 		s.Waiting += l.stats.waiting.Load()
 	}
 	return s
+}
+
+// Detail returns a snapshot; it may be called at any time, and costs more than
+// Stats.
+func (g *Guard) Detail() Detail {
+	d := Detail{Kinds: map[call.Kind]uint64{}, Calls: map[call.State]int64{}, Legs: map[call.LegState]int64{}}
+	for _, l := range g.lanes {
+		for i := range l.stats.kinds {
+			d.Kinds[call.Kind(i)] += l.stats.kinds[i].Load()
+		}
+		l.stats.census.sum(d.Calls, d.Legs)
+		l.mu.Lock()
+		d.Lanes = append(d.Lanes, LaneStats{Queued: l.queued, Limit: g.opts.MaxQueue})
+		l.mu.Unlock()
+	}
+	g.out.mu.Lock()
+	d.Pending = len(g.out.queue)
+	g.out.mu.Unlock()
+	return d
 }
 
 // logIncident tells of an incident. The formatter quotes the Call-ID; details hold no

@@ -50,6 +50,9 @@ type Options struct {
 	// that writes it, before it is written. It must not block; nil = nobody is
 	// told.
 	Raised func(Raised)
+	// Wrote is told of each transaction that was committed. It must not block; nil
+	// = nobody is told.
+	Wrote func(Wrote)
 
 	// Journal names the journal that positions are of; "" = there is none. Its
 	// position is stored with what follows from it, and an earlier run's evidence
@@ -82,7 +85,17 @@ type Raised struct {
 	Incident call.Incident
 	Node     string
 	Reason   call.Reason
-	Seen     time.Time // byeguard's clock
+	Seen     time.Time  // byeguard's clock
+	Call     *call.Call // as it stands then, to be looked at while Raised runs; nil = of a node
+}
+
+// Wrote is what one transaction wrote.
+type Wrote struct {
+	Calls    int // states of calls
+	Evidence int // rows
+	Open     int // records of calls that are up, new or changed
+	Final    int // final records, corrections included
+	Took     time.Duration
 }
 
 // Spill is a queue on local disk. It is used by one goroutine at a time.

@@ -160,10 +160,11 @@ func (f *flusher) done() {
 // refuses a row of it.
 func (f *flusher) step(ctx context.Context) error {
 	b := &f.queue[0]
+	began := time.Now()
 	err := f.s.writer.write(ctx, b)
 	switch {
 	case err == nil:
-		f.written(b)
+		f.written(b, time.Since(began))
 	case isFenced(err): // what is left of the batch is written at once
 		if b.empty() {
 			break
@@ -183,18 +184,29 @@ func (f *flusher) step(ctx context.Context) error {
 	return nil
 }
 
-func (f *flusher) written(b *batch) {
+func (f *flusher) written(b *batch, took time.Duration) {
 	c := &f.s.counters
+	w := Wrote{Evidence: b.rows(), Took: took}
 	c.flushes.Add(1)
-	c.evidence.Add(uint64(b.rows()))
+	c.evidence.Add(uint64(w.Evidence))
 	for _, e := range b.entries {
 		if e.hasCall {
-			c.calls.Add(1)
+			w.Calls++
+			if _, ok := f.s.writer.accepted[e.key]; ok && e.call.State.Final() {
+				w.Final++
+			}
 		}
 		c.incidents.Add(uint64(len(e.incidents)))
 		c.commands.Add(uint64(len(e.commands)))
 	}
-	c.cdrs.Add(uint64(len(f.s.writer.accepted)))
+	c.calls.Add(uint64(w.Calls))
+	n := len(f.s.writer.accepted)
+	w.Open = n - w.Final
+	c.cdrs.Add(uint64(n))
+	c.finals.Add(uint64(w.Final))
+	if f.s.opts.Wrote != nil {
+		f.s.opts.Wrote(w)
+	}
 }
 
 // pause waits before the next try: twice as long each time, half of it by

@@ -23,6 +23,7 @@ type Stats struct {
 	Retries         uint64    // transactions that failed and were tried again
 	Calls           uint64    // calls' states written (coalesced)
 	CDRs            uint64    // CDR rows inserted or changed
+	Finals          uint64    // those that are final, of CDRs
 	Evidence        uint64    // rows of evidence written
 	Incidents       uint64    // incidents opened, updated or resolved
 	Commands        uint64    // commands inserted or closed
@@ -34,7 +35,7 @@ type counters struct {
 	mu    sync.Mutex
 	since time.Time // down since then
 	why   error     // nil: PostgreSQL is there
-	flushes, retries, calls, cdrs, evidence, incidents, commands, setAside,
+	flushes, retries, calls, cdrs, finals, evidence, incidents, commands, setAside,
 	spilled, spillFailures, unreadable atomic.Uint64
 }
 
@@ -67,7 +68,7 @@ func (s *Store) Stats() Stats {
 	st.Up, st.AwaySince, st.Trouble = c.why == nil, c.since, c.why
 	c.mu.Unlock()
 	st.Flushes, st.Retries = c.flushes.Load(), c.retries.Load()
-	st.Calls, st.CDRs, st.Evidence = c.calls.Load(), c.cdrs.Load(), c.evidence.Load()
+	st.Calls, st.CDRs, st.Finals, st.Evidence = c.calls.Load(), c.cdrs.Load(), c.finals.Load(), c.evidence.Load()
 	st.Incidents, st.Commands, st.SetAside = c.incidents.Load(), c.commands.Load(), c.setAside.Load()
 	st.Spilled, st.SpillFailures, st.Unreadable = c.spilled.Load(), c.spillFailures.Load(), c.unreadable.Load()
 	return st

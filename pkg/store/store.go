@@ -207,7 +207,10 @@ func (s *Store) raised(updates []call.Update) {
 		u := &updates[i]
 		for j := range u.Effects {
 			if f := &u.Effects[j]; f.Kind == call.EffectIncident {
-				s.opts.Raised(Raised{Incident: f.Incident, Node: u.Call.Node, Reason: f.Reason, Seen: time.UnixMicro(u.Event.Seen)})
+				s.opts.Raised(Raised{
+					Incident: f.Incident, Node: u.Call.Node, Reason: f.Reason,
+					Seen: time.UnixMicro(u.Event.Seen), Call: &u.Call,
+				})
 			}
 		}
 	}
