@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"strconv"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ func twoNodes(t *testing.T) (s *site, kam2 *lab.Kamailio) {
 	name := func(n string) map[string]string { return map[string]string{"BYEGUARD_NODE": strconv.Quote(n)} }
 	kam2 = lab.MustKamailio(t, lab.KamailioOptions{Defines: name("kam2")})
 	s = newSite(t, siteOptions{kamailio: lab.KamailioOptions{Defines: name("kam1"), NextHop: kam2.SIPAddr}, noGuard: true})
+	s.more = append(s.more, kam2)
 	return s, kam2
 }
 
@@ -24,14 +26,14 @@ func twoNodes(t *testing.T) (s *site, kam2 *lab.Kamailio) {
 // judges: one record each, and one BYE to the leg that the fault left up.
 func (s *site) endings(kam2 *lab.Kamailio) {
 	s.t.Helper()
-	const n = 5
+	const n = 6
 	pairs := s.calls(n, lab.CallOptions{})
 	for _, k := range []*lab.Kamailio{s.kam, kam2} {
 		dialogs, err := lab.Dialogs(s.ctx, k.RPC())
 		require.NoError(s.t, err)
 		require.Len(s.t, dialogs, n, "the call does not pass both")
 	}
-	byCaller, byCallee, near, far, up := pairs[0], pairs[1], pairs[2], pairs[3], pairs[4]
+	byCaller, byCallee, near, far, both, up := pairs[0], pairs[1], pairs[2], pairs[3], pairs[4], pairs[5]
 	for _, p := range pairs {
 		s.open(p.Caller.CallID())
 	}
@@ -41,11 +43,21 @@ func (s *site) endings(kam2 *lab.Kamailio) {
 	require.NoError(s.t, err)
 	require.NoError(s.t, lab.ForceRace(s.ctx, s.kam.RPC(), near.Caller))
 	require.NoError(s.t, lab.ForceRace(s.ctx, kam2.RPC(), far.Caller))
+	at := make(chan error, 2)
+	for _, k := range []*lab.Kamailio{s.kam, kam2} {
+		go func() { at <- lab.ForceRace(s.ctx, k.RPC(), both.Caller) }()
+	}
+	require.NoError(s.t, errors.Join(<-at, <-at))
 
 	for _, p := range []lab.Pair{near, far} {
 		require.NoError(s.t, p.Caller.WaitEnded(s.ctx))
 		require.NoError(s.t, p.Callee.WaitEnded(s.ctx))
 	}
+	require.NoError(s.t, both.Caller.WaitEnded(s.ctx))
+	require.NoError(s.t, both.Callee.WaitEnded(s.ctx))
+	// A byeguard that sees kam1 alone takes kam2's BYE for the callee's.
+	require.Contains(s.t, []string{"proxy", "callee"}, s.final(both.Caller.CallID()).Released)
+	require.Len(s.t, both.Callee.ByesReceived(), 1, "the callee got more than one BYE")
 	require.Equal(s.t, "caller", s.final(byCaller.Caller.CallID()).Released)
 	require.Equal(s.t, "callee", s.final(byCallee.Caller.CallID()).Released)
 	for _, p := range []lab.Pair{near, far} {

@@ -25,6 +25,7 @@ type site struct {
 	t      *testing.T
 	ctx    context.Context
 	kam    *lab.Kamailio
+	more   []*lab.Kamailio // further ones on the way of the calls
 	app    *app.App
 	db     string
 	dir    string // data_dir, kept over restarts
@@ -63,6 +64,11 @@ func newSite(t *testing.T, o siteOptions) *site {
 	}
 	s.callee = lab.MustUA(t, o.callee)
 	s.caller = lab.MustUA(t, o.caller)
+	t.Cleanup(func() {
+		if t.Failed() {
+			s.tellStories()
+		}
+	})
 	if !o.noGuard {
 		s.guard(o.config)
 	}

@@ -2,10 +2,15 @@ package call
 
 // closeLegs closes each leg that the facts close. It corrects one that was
 // given up and proves to be closed after all, and one whose own BYE proves to
-// be the proxy's, passing again, which arrived before the news that it was built.
+// be a proxy's, passing again, which arrived before the news that it was built. With
+// two nodes that news comes on another connection, and may come when the call
+// seemed to be over: then it goes on, for the leg is up.
 func (c *Call) closeLegs(ev *Event, p *Policy, out []Effect) []Effect {
 	for _, s := range [...]Side{Caller, Callee} {
 		l := c.Leg(s)
+		if c.State == StateDone && l.State == LegOwnBye && c.proxyPassed(s) {
+			c.State, c.DoneSeen = StateEnding, 0
+		}
 		if l.State == LegConfirmed || l.State == LegGone && !l.Probed || l.Closed() && l.State != LegUnconfirmed && c.State == StateDone {
 			continue
 		}
@@ -76,6 +81,41 @@ func (c *Call) evidence(s Side, p *Policy) (state LegState, endAt int64, code in
 		}
 	}
 	return state, endAt, code, repaired
+}
+
+// proxyPassed says that each BYE which passed for the leg's own was built by a
+// proxy on the way.
+func (c *Call) proxyPassed(s Side) (passed bool) {
+	o := c.Leg(s.Other())
+	for i := range o.Byes {
+		switch b := &o.Byes[i]; {
+		case b.InSeen == 0 || !b.KnownPath:
+		case b.OutSeen == 0 || b.OwnSocket:
+			return false
+		default:
+			passed = true
+		}
+	}
+	return passed
+}
+
+// mayPass is until when a leg's own BYE may still prove to be that of another
+// proxy on the way, or of another pass through the same one; 0 = it is its own.
+func (c *Call) mayPass(s Side, p *Policy) (until int64) {
+	if c.Leg(s).State != LegOwnBye || len(c.Dialogs) < 2 {
+		return 0
+	}
+	o := c.Leg(s.Other())
+	for i := range o.Byes {
+		b := &o.Byes[i]
+		if b.OwnSocket && b.KnownPath {
+			return 0
+		}
+		if b.fromEnd() && b.KnownPath {
+			until = max(until, b.InSeen+us(p.Grace))
+		}
+	}
+	return until
 }
 
 // believed says that the BYE ended its sender's leg. From the sender's address
@@ -154,7 +194,7 @@ func releaser(b *Bye, to Side) Releaser {
 		return ReleasedUnknown
 	case b.Ours:
 		return ReleasedByeguard
-	case b.OutSeen != 0 && (b.InAt == 0 || b.OutAt <= b.InAt):
+	case b.OutSeen != 0 && (!b.OwnSocket || b.OutAt <= b.InAt): // two nodes' clocks need not agree
 		return ReleasedProxy
 	case to == Callee:
 		return ReleasedCaller

@@ -215,6 +215,13 @@ func (c *Call) finish(now int64, p *Policy, out []Effect) []Effect {
 		return out
 	}
 	if c.State != StateDone {
+		if due := max(c.mayPass(Caller, p), c.mayPass(Callee, p)); now < due {
+			if c.State == StateUp {
+				c.State, c.changed = StateEnding, true
+			}
+			c.wake(due)
+			return out
+		}
 		c.State, c.DoneSeen, c.changed = StateDone, now, true
 		out = c.resolveAll(out)
 	}

@@ -58,8 +58,15 @@ func (c *Call) learnStart(ev *Event) {
 	c.learnAnswered(ev)
 	c.learnSide(Caller, &ev.Caller, ev, ev.Source)
 	c.learnSide(Callee, &ev.Callee, ev, ev.PeerSource)
-	fill(&c.Leg(Callee).Source, ev.PeerSource)
-	fill(&c.Leg(Callee).Contact, ev.Contact)
+	callee := c.Leg(Callee)
+	// Where the 200 came from is the callee for the last proxy on the way alone: for
+	// one before it, it is the next proxy.
+	if behind := uint8(min(routes(ev.Caller.RouteSet), 255)); behind > callee.Behind {
+		callee.Behind, c.changed = behind, true
+		c.set(&callee.Source, ev.PeerSource)
+	}
+	fill(&callee.Source, ev.PeerSource)
+	fill(&callee.Contact, ev.Contact)
 }
 
 // learnAnswer: a 2xx to INVITE of which the proxy made no dialog: a fork's

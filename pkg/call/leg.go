@@ -51,6 +51,7 @@ type Leg struct {
 	Refreshed bool  `cbor:"22,keyasint,omitempty"` // Contact is newer than what the proxy's dialog holds
 	Natted    bool  `cbor:"23,keyasint,omitempty"` // the proxy reaches it at Source, not at its Contact
 	Probed    bool  `cbor:"26,keyasint,omitempty"` // LegGone, and only OPTIONS say so
+	Behind    uint8 `cbor:"44,keyasint,omitempty"` // callee: proxies before the node that told its Source; the last one knows it
 	Code      int32 `cbor:"15,keyasint,omitempty"` // last final reply to a BYE to this leg
 	Attempt   int32 `cbor:"16,keyasint,omitempty"` // BYEs that byeguard sent to it
 	Fails     int32 `cbor:"17,keyasint,omitempty"` // BYEs to it that failed since the call ended

@@ -152,6 +152,8 @@ func (s *player) word(ev *call.Event, k, v string) {
 		ev.CommandID = v
 	case "source":
 		ev.Source = v
+	case "peer":
+		ev.PeerSource = v
 	case "contact":
 		ev.Contact = v
 	case "ruri":
@@ -197,7 +199,10 @@ func dialogEvent(ev *call.Event) {
 	case call.KindStart:
 		ev.Caller = call.Endpoint{URI: "sip:a@a.example", Contact: "sip:a@192.0.2.1", Socket: "udp:192.0.2.9:5060", CSeq: ev.CSeq, RouteSet: ev.Caller.RouteSet}
 		ev.Callee.URI = "sip:b@b.example"
-		ev.Contact, ev.Source, ev.PeerSource = "sip:b@192.0.2.2", "192.0.2.1:5060", "192.0.2.2:5060"
+		ev.Contact, ev.Source = "sip:b@192.0.2.2", "192.0.2.1:5060"
+		if ev.PeerSource == "" {
+			ev.PeerSource = "192.0.2.2:5060"
+		}
 		ev.Setup = ev.At - 3e6
 	case call.KindConfirm:
 		if !ev.Dialog.IsZero() {
