@@ -66,6 +66,7 @@ func startBeside(b *testing.B, db, dir string, calls int) (took time.Duration, h
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	require.EqualValues(b, calls, a.Calls())
+	require.Eventually(b, func() bool { return a.Stats().Journal.Whole }, 5*time.Minute, 20*time.Millisecond, "the journal does not tell all")
 	cancel()
 	require.NoError(b, <-done)
 	return took, m.HeapAlloc

@@ -25,25 +25,17 @@ func (g *Guard) Enter(node string, epoch int64) {
 }
 
 // Adopt takes over a call that another byeguard has written down, unless it is
-// known here. Unlike Restore it may be called while Run is under way.
-func (g *Guard) Adopt(ctx context.Context, c call.Call) error {
-	l := g.lane(c.CallID)
-	done := make(chan struct{})
-	l.order(func() {
-		defer close(done)
-		if l.find(&c) {
+// known here; c is the guard's then. Unlike Restore it may be called while Run is under way.
+func (g *Guard) Adopt(ctx context.Context, c *call.Call) error {
+	// One at a time: a million of them must not wait in memory.
+	return g.lane(c.CallID).have(ctx, func(l *lane) {
+		if l.find(c) {
 			return
 		}
 		now := l.now()
 		c.Resume(now)
-		l.adopt(&c, now, nil)
+		l.noteState(l.adopt(c, now))
 	})
-	select { // one at a time: a million of them must not wait in memory
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // find says whether the lane knows the call, whatever it has learnt of it since.
@@ -98,13 +90,21 @@ func (g *Guard) Forget(ctx context.Context, over map[call.Key]bool) (n int, err 
 // eachLane has one lane after the other call f.
 func (g *Guard) eachLane(ctx context.Context, f func(*lane)) error {
 	for _, l := range g.lanes {
-		done := make(chan struct{})
-		l.order(func() { defer close(done); f(l) })
-		select {
-		case <-done:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := l.have(ctx, f); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// have has the lane call f, and waits for it.
+func (l *lane) have(ctx context.Context, f func(*lane)) error {
+	done := make(chan struct{})
+	l.order(func() { defer close(done); f(l) })
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -43,19 +43,14 @@ func New(opts Options) (*Guard, error) {
 	return g, nil
 }
 
-// Restore takes over a call from an earlier run that the journal does not hold,
-// and writes it down there. It must not be called after Run began.
-//
-// packed is the call as CBOR, nil = it is made here: what PostgreSQL holds can be
-// written down as it is. Restore keeps no part of it.
-func (g *Guard) Restore(c call.Call, packed []byte) {
+// Restore takes over a call from an earlier run that the journal does not hold;
+// [Guard.WriteDown] writes it there. c is the guard's from then on. It must not be
+// called after Run began.
+func (g *Guard) Restore(c *call.Call) {
 	now := g.opts.Clock().UnixMicro()
 	c.Resume(now)
 	l := g.lane(c.CallID)
-	l.adopt(&c, now, packed)
-	if l.notes.n >= 512 {
-		l.flush()
-	}
+	l.leaveBare(l.adopt(c, now))
 }
 
 // Clock tells by how much byeguard's clock is ahead of a node's, as it was seen

@@ -233,7 +233,8 @@ func TestRestoredCallGoesOn(t *testing.T) {
 	opts := guard.Options{Policy: p, Store: w, Sender: w, Logger: quiet(), Holders: map[string]guard.Holder{"kam1": w}}
 	g, err := guard.New(opts)
 	require.NoError(t, err)
-	g.Restore(c.Clone(), nil)
+	restored := c.Clone()
+	g.Restore(&restored)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = g.Run(ctx) }()
@@ -274,7 +275,7 @@ func TestForgedByesOfOneCallIDAreBounded(t *testing.T) {
 		}
 	}
 	require.True(t, g.Feed(events))
-	require.True(t, g.Feed(oneSided("c2")))
+	require.True(t, g.Feed(oneSided("restored")))
 	require.True(t, g.Feed(oneSided("c1")), "a real call of the same Call-ID")
 	w.await(t, "commands of the calls behind them", func() bool { return len(w.commands) == 2 })
 	require.EqualValues(t, kept+2, g.Stats().Live)

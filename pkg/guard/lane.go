@@ -35,6 +35,7 @@ type lane struct {
 	signal chan struct{}
 
 	calls   map[uint64]*entry
+	bare    []*entry             // restored calls that the journal may not have yet
 	waiting map[*entry][2]string // those with a command that waits to be allowed, and which
 	timers  timers
 	offset  map[string]int64 // byeguard's clock minus the node's, µs
@@ -222,8 +223,12 @@ func (l *lane) stray(ev *call.Event) {
 // step moves one call, writes down by what, and remembers what is to be stored
 // and done.
 func (l *lane) step(e *entry, ev *call.Event) {
+	before := bareBefore(e)
 	effects := l.apply(e, ev)
 	if l.opts.Journal != nil && (!silent(ev) || e.call.Changed() || len(effects) > 0) {
+		if before != nil { // what follows makes sense only after it
+			l.noteCall(e, before)
+		}
 		l.noteInput(e, ev)
 	}
 	if ev.Kind == call.KindDeferred || len(l.waiting) > 0 {
@@ -303,21 +308,17 @@ func (l *lane) flush() {
 }
 
 // adopt takes over a call of an earlier run; its timers run out at once if
-// their time has come.
-func (l *lane) adopt(c *call.Call, now int64, packed []byte) {
+// their time has come. The journal does not have it yet.
+func (l *lane) adopt(c *call.Call, now int64) *entry {
 	hash := maphash.String(l.seed, c.CallID)
 	e := &entry{call: c, next: l.calls[hash]}
 	l.calls[hash] = e
 	l.enter(e)
 	e.filed.serial = l.guard.calls.Add(1)
-	if packed != nil {
-		l.notePacked(e, packed)
-	} else {
-		l.noteState(e)
-	}
 	c.Wake = now
 	l.schedule(e)
 	l.noteWaiting(e, &call.Event{Seen: now})
+	return e
 }
 
 // enter counts a call that has come into the lane's memory.
@@ -331,6 +332,7 @@ func (l *lane) drop(e *entry) {
 	e.scheduled = 0 // what stands in the timers is void
 	l.forgetWaiting(e)
 	l.bases.remove(e)
+	e.filed.bare = false
 	hash := maphash.String(l.seed, e.call.CallID)
 	l.stats.live.Add(-1)
 	l.stats.census.add(standingOf(e.call), -1)

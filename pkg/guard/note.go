@@ -33,6 +33,7 @@ type filed struct {
 	serial     uint64 // the call's number in the journal
 	base, last uint64 // positions of what it begins with there, and of the newest entry
 	prev, next *entry // in the lane's order of bases
+	bare       bool   // it is not there yet: see Guard.WriteDown
 }
 
 // notes is what a lane has to write down of one turn.
@@ -118,27 +119,23 @@ func (l *lane) noteInput(e *entry, ev *call.Event) {
 }
 
 // noteState writes the whole call down anew.
-func (l *lane) noteState(e *entry) {
+func (l *lane) noteState(e *entry) { l.noteCall(e, e.call) }
+
+// noteCall writes the call down as it is in c.
+func (l *lane) noteCall(e *entry, c *call.Call) {
 	if l.opts.Journal == nil {
 		return
 	}
 	var blob bytes.Buffer
-	if err := stateForm.MarshalToBuffer(e.call, &blob); err != nil {
+	if err := stateForm.MarshalToBuffer(c, &blob); err != nil {
 		l.opts.Logger.WithError(err).WithField("call", e.call.Key.String()).Error("call cannot be written to the journal")
 		return
 	}
-	l.notePacked(e, blob.Bytes())
-}
-
-// notePacked writes down a call that is CBOR already.
-func (l *lane) notePacked(e *entry, packed []byte) {
-	if l.opts.Journal == nil {
-		return
-	}
+	e.filed.bare = false
 	l.bases.remove(e)
 	l.bases.add(e)
 	l.notes.marks = append(l.notes.marks, mark{e, l.notes.n, true})
-	l.notes.add(noteState, e.filed.serial, func(b []byte) []byte { return append(b, packed...) })
+	l.notes.add(noteState, e.filed.serial, func(b []byte) []byte { return append(b, blob.Bytes()...) })
 }
 
 func (l *lane) noteDrop(e *entry) {

@@ -320,8 +320,7 @@ type Merge struct {
 }
 
 // Add takes a call that PostgreSQL holds as live. The higher version wins.
-// packed is as for Restore.
-func (m *Merge) Add(c call.Call, packed []byte) {
+func (m *Merge) Add(c *call.Call) {
 	if m.r.ended[c.Key] {
 		return
 	}
@@ -331,9 +330,9 @@ func (m *Merge) Add(c call.Call, packed []byte) {
 	}
 	switch {
 	case e == nil:
-		m.r.g.Restore(c, packed)
+		m.r.g.Restore(c)
 	case c.Version > e.call.Version:
-		m.r.g.lane(e.call.CallID).replace(e, &c)
+		m.r.g.lane(e.call.CallID).replace(e, c)
 	}
 }
 

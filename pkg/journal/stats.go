@@ -28,6 +28,7 @@ type Stats struct {
 	Missing    uint64 // files that were deleted by somebody else, found at the start
 	Full       bool   // it has reached its limit
 	Failing    error  // why the newest write failed, nil if it did not
+	Whole      bool   // it alone tells the whole state, if nothing goes missing in it
 	OK         bool   // the disk takes what it is given, in time
 }
 
@@ -38,6 +39,7 @@ func (l *Log) Stats() Stats {
 		Commits: l.n.commits.Load(), CommitTime: time.Duration(l.n.commitTime.Load()),
 		Failures: l.n.failures.Load(), Waived: l.n.waived.Load(), Damaged: l.n.damaged.Load(),
 		Bytes: l.n.bytes.Load(), Size: l.size(), OK: !l.failing.Load() && !l.waived.Load(),
+		Whole: l.Whole() != 0,
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -31,10 +31,10 @@ func encodeTo(buf *bytes.Buffer, v any) error {
 	return nil
 }
 
-func decodeCall(blob []byte) (call.Call, error) {
-	var c call.Call
-	if err := decMode.Unmarshal(blob, &c); err != nil {
-		return call.Call{}, fmt.Errorf("decode call: %w", err)
+func decodeCall(blob []byte) (*call.Call, error) {
+	c := new(call.Call)
+	if err := decMode.Unmarshal(blob, c); err != nil {
+		return nil, fmt.Errorf("decode call: %w", err)
 	}
 	return c, nil
 }

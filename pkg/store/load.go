@@ -16,25 +16,15 @@ import (
 // that byeguard can go on after a restart. The rows are streamed: memory does
 // not grow with their number. An error of f ends it. A row that cannot be
 // decoded is logged and passed over: one bad row must not keep byeguard from
-// guarding the others.
-func (s *Store) Load(ctx context.Context, nodes []string, f func(call.Call) error) error {
-	return s.LoadPacked(ctx, nodes, func(c call.Call, _ []byte) error { return f(c) })
-}
-
-// LoadPacked is Load for whoever writes the calls down elsewhere: f also gets
-// each as it is stored (CBOR), to keep.
-func (s *Store) LoadPacked(ctx context.Context, nodes []string, f func(c call.Call, packed []byte) error) error {
+// guarding the others. The calls are f's from then on.
+func (s *Store) Load(ctx context.Context, nodes []string, f func(*call.Call) error) error {
 	query, args := "select call_key, blob from byeguard.dialogs", []any(nil)
 	if nodes != nil {
 		query, args = query+" where node = any($1)", []any{pq.Array(escapeAll(nodes))}
 	}
 	// Decoding costs more than reading: it goes on beside it.
 	type job struct{ key, blob []byte }
-	type loaded struct {
-		call call.Call
-		blob []byte
-	}
-	jobs, calls := make(chan []job, 4), make(chan []loaded, 4)
+	jobs, calls := make(chan []job, 4), make(chan []*call.Call, 4)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
@@ -67,14 +57,14 @@ func (s *Store) LoadPacked(ctx context.Context, nodes []string, f func(c call.Ca
 		group.Go(func() error {
 			defer decoders.Done()
 			for batch := range jobs {
-				out := make([]loaded, 0, len(batch))
+				out := make([]*call.Call, 0, len(batch))
 				for _, j := range batch {
 					c, err := decodeCall(j.blob)
 					if err != nil {
 						s.log.WithError(err).WithField("call", fmt.Sprintf("%x", j.key)).Error("live call in the database cannot be read: passed over")
 						continue
 					}
-					out = append(out, loaded{c, j.blob})
+					out = append(out, c)
 				}
 				select {
 				case calls <- out:
@@ -88,7 +78,7 @@ func (s *Store) LoadPacked(ctx context.Context, nodes []string, f func(c call.Ca
 	group.Go(func() error { decoders.Wait(); close(calls); return nil })
 	for batch := range calls {
 		for i := range batch {
-			if err := f(batch[i].call, batch[i].blob); err != nil {
+			if err := f(batch[i]); err != nil {
 				cancel()
 				_ = group.Wait() // ended by this very error
 				return err

@@ -121,7 +121,7 @@ func TestRestart(t *testing.T) {
 
 	s = run(t, options(t, url))
 	var calls []call.Call
-	collect := func(c call.Call) error { calls = append(calls, c); return nil }
+	collect := func(c *call.Call) error { calls = append(calls, *c); return nil }
 	require.NoError(t, s.Load(t.Context(), []string{"other"}, collect))
 	require.Empty(t, calls)
 	require.NoError(t, s.Load(t.Context(), []string{"sbc1"}, collect))
@@ -301,14 +301,14 @@ callee_contact, caller_state, callee_state, proxy_dialogs, open_incidents, start
 select decode(md5(n::text), 'hex'), `+rest+` from byeguard.dialogs, generate_series(2, $1) n`, rows)
 	n := 0
 	peak := watchHeap(t, func() {
-		require.NoError(t, s.Load(t.Context(), nil, func(call.Call) error { n++; return nil }))
+		require.NoError(t, s.Load(t.Context(), nil, func(*call.Call) error { n++; return nil }))
 	})
 	require.Equal(t, rows, n)
 	require.Less(t, peak, uint64(64<<20), "bytes of heap on top of what was there")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	n = 0
-	err := s.Load(ctx, nil, func(call.Call) error {
+	err := s.Load(ctx, nil, func(*call.Call) error {
 		if n++; n == 10 {
 			cancel()
 		}
