@@ -33,7 +33,8 @@ GOLANGCI  := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
 # Debian packages. The demo needs no more than a proxy and a database.
 DEMO_PACKAGES := kamailio kamailio-postgres-modules kamailio-json-modules \
 	kamailio-extra-modules kamailio-utils-modules postgresql
-TEST_PACKAGES := $(DEMO_PACKAGES) baresip linphone-cli mariadb-server-core mariadb-client-core
+TEST_PACKAGES := $(DEMO_PACKAGES) baresip linphone-cli mariadb-server-core mariadb-client-core \
+	prometheus
 RACE_PACKAGES := $(TEST_PACKAGES) gcc libc6-dev
 
 # Go files and shell scripts of ours; .cache holds a whole Debian.
