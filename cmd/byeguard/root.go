@@ -11,6 +11,7 @@ import (
 
 	"github.com/byeguard/byeguard/pkg/app"
 	"github.com/byeguard/byeguard/pkg/billing"
+	"github.com/byeguard/byeguard/pkg/quietlog"
 	"github.com/byeguard/byeguard/pkg/store"
 )
 
@@ -43,6 +44,7 @@ Exit status: 0 done, 1 failed, 2 the command line is wrong.`,
 	f.String("rates", "", "what carriers bill: a YAML file, see docs/billing.md")
 	f.String("log-level", "", "error, warning, info or debug (default info)")
 	f.String("log-format", "", "text or json (default text)")
+	f.Int("log-burst", 0, "equal log lines within 10 s that are written one by one (default 20; 0: all)")
 
 	open := func(ctx context.Context) (*store.Store, error) { return openReader(ctx, root) }
 	write := func(ctx context.Context) (*store.Store, error) { return openWriter(ctx, root) }
@@ -94,7 +96,7 @@ func loadConfig(cmd *cobra.Command) (app.Config, error) {
 // isConfigFlag tells flags that are keys of the configuration from the others.
 func isConfigFlag(name string) bool {
 	switch name {
-	case "database-url", "data-dir", "log-level", "log-format", "mode", "grace", "cseq-step",
+	case "database-url", "data-dir", "log-level", "log-format", "log-burst", "mode", "grace", "cseq-step",
 		"stuck-after", "bye-rate", "http", "auto-migrate", "journal-dir", "journal-max",
 		"probe-rate", "probe-again", "probe-slow", "max-age", "zombie-after", "zombie",
 		"mass-action-rate", "mass-action-share", "clock-skew",
@@ -161,15 +163,26 @@ func retentionOptions(root *cobra.Command) (store.Options, error) {
 
 // newLogger returns the daemon's logger.
 func newLogger(cfg *app.Config) (*logrus.Logger, error) {
+	log, _, err := newQuietLogger(cfg)
+	return log, err
+}
+
+// newQuietLogger returns it with what sums up its repeats, nil if nothing does.
+func newQuietLogger(cfg *app.Config) (*logrus.Logger, *quietlog.Formatter, error) {
 	log := logrus.New()
 	level, err := logrus.ParseLevel(cfg.LogLevel)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	log.SetLevel(level)
 	log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true})
 	if cfg.LogFormat == "json" {
 		log.SetFormatter(&logrus.JSONFormatter{})
 	}
-	return log, nil
+	if cfg.LogBurst == 0 {
+		return log, nil, nil
+	}
+	quiet := quietlog.New(log.Formatter, quietlog.Options{Burst: cfg.LogBurst})
+	log.SetFormatter(quiet)
+	return log, quiet, nil
 }

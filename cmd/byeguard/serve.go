@@ -70,15 +70,21 @@ the proxy. Without a database_url a private PostgreSQL cluster is started in
 
 // serve is the daemon itself.
 func serve(ctx context.Context, cfg *app.Config, beats *watchdog.Beats) error {
-	log, err := newLogger(cfg)
+	log, quiet, err := newQuietLogger(cfg)
 	if err != nil {
 		return err
+	}
+	if quiet != nil {
+		defer quiet.Flush()
 	}
 	a, err := app.New(*cfg, log, beats)
 	if err != nil {
 		return err
 	}
 	a.Version = version
+	if quiet != nil {
+		a.Quieted = quiet.Suppressed
+	}
 	return a.Run(ctx)
 }
 

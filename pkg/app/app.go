@@ -26,6 +26,9 @@ import (
 type App struct {
 	// Version is what `byeguard status` shows; set it before Run.
 	Version string
+	// Quieted is how many log lines were summed up; nil = none are. Set it before
+	// Run.
+	Quieted func() uint64
 
 	cfg   Config
 	log   logrus.FieldLogger

@@ -17,6 +17,7 @@ import (
 	"github.com/byeguard/byeguard/pkg/call"
 	"github.com/byeguard/byeguard/pkg/compensate"
 	"github.com/byeguard/byeguard/pkg/control"
+	"github.com/byeguard/byeguard/pkg/quietlog"
 	"github.com/byeguard/byeguard/pkg/store"
 )
 
@@ -46,6 +47,7 @@ type Config struct {
 	HTTP        string        `koanf:"http"`              // "" = no HTTP
 	LogLevel    string        `koanf:"log_level"`
 	LogFormat   string        `koanf:"log_format"` // "text" or "json"
+	LogBurst    int           `koanf:"log_burst"`  // equal lines within 10 s that are written; 0 = all
 
 	Alerts alert.Config `koanf:"alerts"` // who hears of incidents
 
@@ -84,7 +86,7 @@ func DefaultConfig() Config {
 		ProbeRate: compensate.DefaultProbeRate, ProbeAgain: p.ProbeAgain, ProbeSlow: p.ProbeSlow,
 		MaxAge: p.MaxAge, ZombieAfter: p.ZombieAfter, Zombie: ZombieReport,
 		MassRate: control.DefaultRate, MassShare: control.DefaultShare, ClockSkew: 2 * time.Second,
-		HTTP: "127.0.0.1:9430", LogLevel: "info", LogFormat: "text",
+		HTTP: "127.0.0.1:9430", LogLevel: "info", LogFormat: "text", LogBurst: quietlog.DefaultBurst,
 	}
 }
 
@@ -166,6 +168,9 @@ func (c *Config) Validate() error {
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		bad("log_format: %q; use text or json", c.LogFormat)
+	}
+	if c.LogBurst < 0 {
+		bad("log_burst: %d; use 0 (write all) or more", c.LogBurst)
 	}
 	if c.DataDir == "" {
 		bad("data_dir: empty; byeguard needs a directory of its own to write to")

@@ -43,6 +43,9 @@ func (a *App) snapshot() *metrics.Snapshot {
 		Ready: h.Ready, Mode: a.cfg.Mode, SkewLimit: a.cfg.ClockSkew, Incidents: a.tallies.list(),
 		Core: a.coreFigures(), Database: a.databaseFigures(&st.Store), Alerts: routeFigures(a.Alerts()),
 	}
+	if a.Quieted != nil {
+		s.Quieted = a.Quieted()
+	}
 	for _, n := range a.nodes {
 		s.Nodes = append(s.Nodes, n.figures(&st.Sender))
 	}
