@@ -1,5 +1,7 @@
 package call
 
+import "time"
+
 // decide draws what follows from the facts as they stand. now is ev.Seen.
 func (c *Call) decide(ev *Event, p *Policy, out []Effect) []Effect {
 	c.Wake, c.Forget = 0, false
@@ -34,23 +36,63 @@ func (c *Call) decide(ev *Event, p *Policy, out []Effect) []Effect {
 // BYE does so only after the time in which its call's start may still overtake
 // it, and only if it proves that there was a call: the proxy knew its dialog, and
 // an end point confirmed the BYE or the proxy built it. Forged BYEs, however many, are
-// thus no calls.
+// thus no calls. A call that the proxy forgot by a restart is the exception.
 func (c *Call) settle(now int64, p *Policy) bool {
-	due := c.FirstSeen + us(p.Settle)
+	due, patience := c.FirstSeen+us(p.Settle), us(p.NoReply)
 	proven, waiting := c.proven()
+	survivor := len(c.Dialogs) == 0
+	if survivor {
+		proven, waiting = c.survived(p)
+		patience = us(survivorWait)
+	}
 	switch {
 	case c.Known, proven && now >= due:
+		if survivor && !c.Known {
+			c.Touched |= TouchedStart
+		}
 		c.State, c.changed = StateUp, true
 		return true
 	case now < due:
 		c.wake(due)
-	case waiting && now < c.FirstSeen+us(p.NoReply):
-		c.wake(c.FirstSeen + us(p.NoReply))
+	case waiting && now < c.FirstSeen+patience:
+		c.wake(c.FirstSeen + patience)
 	default:
 		c.Forget = true
 	}
 	return false
 }
+
+// survivorWait is how long the answer to the BYE of a call that nobody knows is
+// waited for. Such BYEs cost their sender nothing, so none is kept for long.
+const survivorWait = 5 * time.Second
+
+// survived says that the strays are the end of a call that the proxy forgot by a
+// restart before byeguard had heard of it: it was being answered just then, say.
+// Its proxy has no dialog of it, so both ends must agree: one sent a BYE that was
+// forwarded, the other one answered it with 2xx. And the proxy's present run must be
+// younger than calls may be. More than a partial record, without a
+// duration, does not follow.
+func (c *Call) survived(p *Policy) (yes, waiting bool) {
+	oldest := p.MaxAge
+	if oldest <= 0 {
+		oldest = survivorAge
+	}
+	if age := c.FirstAt - c.Boot*1e6; c.Boot == 0 || age < 0 || age > us(oldest) {
+		return false, false
+	}
+	for i := range c.Legs {
+		for j := range c.Legs[i].Byes {
+			b := &c.Legs[i].Byes[j]
+			agreed := b.fromEnd() && b.KnownPath && b.forwarded()
+			yes = yes || agreed && b.Code/100 == 2
+			waiting = waiting || agreed && b.Code == 0
+		}
+	}
+	return yes, waiting
+}
+
+// survivorAge is the age of the oldest calls where no max_age is set.
+const survivorAge = 24 * time.Hour
 
 func (c *Call) proven() (yes, waiting bool) {
 	if len(c.Dialogs) == 0 {
