@@ -183,5 +183,5 @@ func TestDaemonFails(t *testing.T) {
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit)
 	require.Equal(t, 1, exit.ExitCode())
-	require.Contains(t, string(out), "byeguard serve ended: exit status 1")
+	require.Contains(t, string(out), "it ended: exit status 1")
 }

@@ -188,6 +188,6 @@ func (p *printer) next(hold bool) {
 func (p *printer) holding(d *daemon) {
 	p.head("Still running: try these in another terminal, and end it with Ctrl-C")
 	for _, c := range []string{"cdrs list", "calls show call-0001", "dialogs list", "incidents list"} {
-		p.say("%s %s --data-dir %s", d.program, c, d.dataDir())
+		p.say("%s %s --data-dir %s", d.program, c, d.DataDir())
 	}
 }

@@ -74,8 +74,8 @@ func (s *show) run(ctx context.Context, cancel context.CancelCauseFunc) (judge.V
 		return judge.Verdict{}, err
 	}
 	go func() {
-		<-s.daemon.done
-		cancel(s.daemon.exit()) // no-op when the demo is over
+		<-s.daemon.Done()
+		cancel(errDaemonEnded) // no-op when the demo is over
 	}()
 	if err := s.placeStaying(ctx); err != nil {
 		return judge.Verdict{}, err
@@ -169,7 +169,7 @@ func (s *show) close() error {
 // logs shows what byeguard and Kamailio wrote last.
 func (s *show) logs(out io.Writer) {
 	if s.daemon != nil {
-		fmt.Fprintf(out, "\nThe end of byeguard's log:\n%s\n", lastLines(s.daemon.log(), 25))
+		fmt.Fprintf(out, "\nThe end of byeguard's log:\n%s\n", lastLines(s.daemon.Log(), 25))
 	}
 	if s.kam != nil {
 		fmt.Fprintf(out, "\nThe end of Kamailio's log:\n%s\n", lastLines(s.kam.Log(), 15))

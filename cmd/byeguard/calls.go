@@ -20,63 +20,42 @@ func callsCommand(con console, open opener, settings billingOpener) *cobra.Comma
 }
 
 func newCallsShow(con console, open opener, settings billingOpener) *cobra.Command {
-	var output string
-	var wanted func() (bool, error)
-	cmd := &cobra.Command{
+	sh := shower[store.Story]{
+		get:     (*store.Store).CallStory,
+		missing: "no call %s: `byeguard cdrs list` and `byeguard dialogs list` have them",
+		mask:    maskStory,
+		print: func(cmd *cobra.Command, all []store.Story, format table.Format) error {
+			return showStories(cmd, &con, all, format)
+		},
+	}
+	return sh.command(&cobra.Command{
 		Use:   "show CALL-ID",
 		Short: "Tell a call's whole story (CALL-ID may also be byeguard's key of it)",
 		Long: `Tell a call's whole story: each message and who sent it to whom, each decision
 of byeguard and its reason, incidents, and the record that is billed from.
 
 Times are seconds since the first event, by the proxy's clock.`,
-		Args: words(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			format, err := showFormat(output)
-			if err != nil {
-				return err
-			}
-			mask, err := wanted()
-			if err != nil {
-				return err
-			}
-			s, err := open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			stories, err := find(args[0], func(id string) ([]store.Story, error) { return s.CallStory(cmd.Context(), id) })
-			if err = errors.Join(err, s.Close()); err != nil {
-				if errors.Is(err, store.ErrNotFound) {
-					return fmt.Errorf("no call %s: `byeguard cdrs list` and `byeguard dialogs list` have them", table.Printable(args[0]))
-				}
-				return err
-			}
-			for i := range stories {
-				if mask {
-					maskStory(&stories[i])
-				}
-			}
-			if format == table.JSON {
-				all, err := storiesObject(stories)
-				if err != nil {
-					return err
-				}
-				return table.WriteJSON(cmd.OutOrStdout(), all)
-			}
-			clock := con.clock()
-			for i := range stories {
-				if i > 0 {
-					fmt.Fprintln(cmd.OutOrStdout())
-				}
-				if err := writeStory(cmd.OutOrStdout(), &stories[i], &clock, con.width(cmd.OutOrStdout())); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+	}, open, settings)
+}
+
+func showStories(cmd *cobra.Command, con *console, stories []store.Story, format table.Format) error {
+	if format == table.JSON {
+		all, err := storiesObject(stories)
+		if err != nil {
+			return err
+		}
+		return table.WriteJSON(cmd.OutOrStdout(), all)
 	}
-	addShowFlags(cmd, &output)
-	wanted = addMaskFlag(cmd, settings)
-	return cmd
+	clock := con.clock()
+	for i := range stories {
+		if i > 0 {
+			fmt.Fprintln(cmd.OutOrStdout())
+		}
+		if err := writeStory(cmd.OutOrStdout(), &stories[i], &clock, con.width(cmd.OutOrStdout())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // storyObject is a story in JSON.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -43,43 +42,18 @@ func dialogsCommand(con console, open opener, settings billingOpener) *cobra.Com
 }
 
 func newDialogsShow(con console, open opener, settings billingOpener) *cobra.Command {
-	var output string
-	var wanted func() (bool, error)
-	cmd := &cobra.Command{
-		Use:   "show CALL-ID",
-		Short: "Show a live call (CALL-ID may also be byeguard's key of it)",
-		Args:  words(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			format, err := showFormat(output)
-			if err != nil {
-				return err
-			}
-			mask, err := wanted()
-			if err != nil {
-				return err
-			}
-			s, err := open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			all, err := find(args[0], func(id string) ([]store.Dialog, error) { return s.GetDialog(cmd.Context(), id) })
-			if err = errors.Join(err, s.Close()); err != nil {
-				if errors.Is(err, store.ErrNotFound) {
-					return fmt.Errorf("no live call %s: it may be over, see `byeguard calls show`", table.Printable(args[0]))
-				}
-				return err
-			}
-			for i := range all {
-				if mask {
-					maskDialog(&all[i])
-				}
-			}
+	sh := shower[store.Dialog]{
+		get:     (*store.Store).GetDialog,
+		missing: "no live call %s: it may be over, see `byeguard calls show`",
+		mask:    maskDialog,
+		print: func(cmd *cobra.Command, all []store.Dialog, format table.Format) error {
 			return showDialogs(cmd, &con, all, format)
 		},
 	}
-	addShowFlags(cmd, &output)
-	wanted = addMaskFlag(cmd, settings)
-	return cmd
+	return sh.command(&cobra.Command{
+		Use:   "show CALL-ID",
+		Short: "Show a live call (CALL-ID may also be byeguard's key of it)",
+	}, open, settings)
 }
 
 func showDialogs(cmd *cobra.Command, con *console, all []store.Dialog, format table.Format) error {

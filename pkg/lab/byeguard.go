@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -43,9 +42,7 @@ type Byeguard struct {
 	opts ByeguardOptions
 	own  bool // Dir is ours to remove
 
-	mu      sync.Mutex
-	proc    *process
-	janitor *janitor
+	group
 }
 
 // NewByeguard prepares a byeguard; Start starts it, Close removes it.
@@ -152,26 +149,6 @@ func (b *Byeguard) Ready(ctx context.Context) bool {
 	return json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&health) == nil && health.Ready
 }
 
-// Pid is its parent process, which leads the group; 0 when it does not run.
-func (b *Byeguard) Pid() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.proc == nil || !b.proc.alive() {
-		return 0
-	}
-	return b.proc.pid()
-}
-
-// Signal sends a signal to both processes.
-func (b *Byeguard) Signal(sig syscall.Signal) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.proc == nil {
-		return nil
-	}
-	return b.proc.group(sig)
-}
-
 // SignalChild sends a signal to the process that does the work, which the
 // other one watches. Without one it does nothing.
 func (b *Byeguard) SignalChild(sig syscall.Signal) error {
@@ -183,40 +160,8 @@ func (b *Byeguard) SignalChild(sig syscall.Signal) error {
 	return nil
 }
 
-// Kill ends both processes with SIGKILL and waits for that.
-func (b *Byeguard) Kill() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.proc == nil {
-		return nil
-	}
-	if err := b.proc.group(syscall.SIGKILL); err != nil {
-		return err
-	}
-	<-b.proc.done
-	return nil
-}
-
 // Stop ends it in order, or after a minute by Kill.
-func (b *Byeguard) Stop() error {
-	b.mu.Lock()
-	proc := b.proc
-	b.mu.Unlock()
-	if proc == nil {
-		return nil
-	}
-	if proc.alive() {
-		_ = proc.group(syscall.SIGCONT)
-		_ = syscall.Kill(proc.pid(), syscall.SIGTERM)
-		limit := time.NewTimer(time.Minute)
-		defer limit.Stop()
-		select {
-		case <-proc.done:
-		case <-limit.C:
-		}
-	}
-	return b.Kill()
-}
+func (b *Byeguard) Stop() error { return b.end(time.Minute) }
 
 // Close stops it and removes the directory if it made it. A private PostgreSQL
 // of its own ends with it, unless it was killed.

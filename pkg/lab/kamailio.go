@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -77,10 +76,8 @@ type Kamailio struct {
 	args    []string
 	rpc     *RPC
 
-	mu      sync.Mutex
-	proc    *process
-	janitor *janitor
-	sink    *logSink
+	group
+	sink *logSink
 }
 
 // StartKamailio starts Kamailio and waits until it answers OPTIONS and
@@ -241,41 +238,9 @@ func (k *Kamailio) Binary() Binary { return k.opts.Binary }
 // RPC is a JSON-RPC client for this Kamailio.
 func (k *Kamailio) RPC() *RPC { return k.rpc }
 
-// Pid is the process id of Kamailio's main process, which also leads the
-// process group of all; 0 when it does not run.
-func (k *Kamailio) Pid() int {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.proc == nil || !k.proc.alive() {
-		return 0
-	}
-	return k.proc.pid()
-}
-
-// Signal sends a signal to the whole process group (SIGSTOP, say).
-func (k *Kamailio) Signal(sig syscall.Signal) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.proc == nil {
-		return nil
-	}
-	return k.proc.group(sig)
-}
-
-// Kill ends Kamailio as a crash does; Start brings it back without a memory of
-// its dialogs.
-func (k *Kamailio) Kill() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.end(syscall.SIGKILL, 10*time.Second)
-}
-
-// Stop shuts Kamailio down in order.
-func (k *Kamailio) Stop() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.end(syscall.SIGTERM, 10*time.Second)
-}
+// Stop shuts Kamailio down in order. After it, as after Kill, Start brings it back
+// without a memory of its dialogs.
+func (k *Kamailio) Stop() error { return k.end(10 * time.Second) }
 
 // Restart is Stop and Start.
 func (k *Kamailio) Restart(ctx context.Context) error {
@@ -283,33 +248,6 @@ func (k *Kamailio) Restart(ctx context.Context) error {
 		return err
 	}
 	return k.Start(ctx)
-}
-
-// end signals the main process, or for SIGKILL all of them, and waits.
-func (k *Kamailio) end(sig syscall.Signal, limit time.Duration) error {
-	if k.proc == nil {
-		return nil
-	}
-	if k.proc.alive() {
-		if sig == syscall.SIGKILL {
-			_ = k.proc.group(sig)
-		} else {
-			_ = k.proc.group(syscall.SIGCONT)
-			_ = syscall.Kill(k.proc.pid(), sig)
-		}
-		timer := time.NewTimer(limit)
-		defer timer.Stop()
-		select {
-		case <-k.proc.done:
-		case <-timer.C:
-		}
-	}
-	// Whatever is left of the group.
-	if err := k.proc.group(syscall.SIGKILL); err != nil {
-		return err
-	}
-	<-k.proc.done
-	return nil
 }
 
 // Close stops Kamailio and removes its files. It may be called twice.
