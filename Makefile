@@ -129,7 +129,7 @@ lint-files:
 		case $$(head -n 1 $$script) in *bash) bash -n $$script ;; *) sh -n $$script ;; esac || exit 1; done
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed, scripts were only parsed"; fi
 	@if docker compose version >/dev/null 2>&1; then \
-		POSTGRES_PASSWORD=lint docker compose -f docker-compose.yml config -q; \
+		POSTGRES_PASSWORD=lint WEB_TOKEN_SHA256=lint docker compose -f docker-compose.yml config -q; \
 	else echo "no docker compose here, docker-compose.yml is checked by the test in docs/"; fi
 	$(GO) test -count=1 ./docs/
 

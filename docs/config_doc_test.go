@@ -14,11 +14,12 @@ import (
 
 	"github.com/byeguard/byeguard/pkg/alert"
 	"github.com/byeguard/byeguard/pkg/app"
+	"github.com/byeguard/byeguard/pkg/web"
 )
 
 var (
 	// "## grace (time)" and "### nodes: evapi (string)".
-	keyHeading   = regexp.MustCompile(`(?m)^##(#?) (nodes: |alerts: (?:routes: )?)?([a-z_]+) \([a-z]+\)$`)
+	keyHeading   = regexp.MustCompile(`(?m)^##(#?) (nodes: |alerts: (?:routes: )?|web: (?:users: |tokens: )?)?([a-z0-9_]+) \([a-z]+\)$`)
 	defaultValue = regexp.MustCompile("(?m)^Default: (?:`([^`]*)`|\"\"|none)")
 	yamlBlock    = regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
 )
@@ -72,7 +73,7 @@ func TestEveryConfigurationKeyIsDescribed(t *testing.T) {
 			flag = strings.ReplaceAll(key, "_", "-")
 		}
 		require.Contains(t, section, "`--"+flag, "%s: its flag", key)
-		if key != "alerts" { // too deep for a flag
+		if key != "alerts" && key != "web" { // too deep for a flag
 			require.Contains(t, flags, `"`+flag+`"`, "cmd/byeguard has no flag for %s", key)
 		}
 		checkDefault(t, key, section, defaults.Field(i))
@@ -84,9 +85,12 @@ func TestEveryConfigurationKeyIsDescribed(t *testing.T) {
 		require.NotEmpty(t, section, "docs/configuration.md has no section on nodes: %s", key)
 		checkDefault(t, "nodes."+key, section, reflect.Zero(node.Field(i).Type))
 	}
-	for prefix, typ := range map[string]reflect.Type{"alerts.": reflect.TypeFor[alert.Config](), "alerts.routes.": reflect.TypeFor[alert.Route]()} {
+	for prefix, typ := range map[string]reflect.Type{
+		"alerts.": reflect.TypeFor[alert.Config](), "alerts.routes.": reflect.TypeFor[alert.Route](),
+		"web.": reflect.TypeFor[web.Config](), "web.users.": reflect.TypeFor[web.User](), "web.tokens.": reflect.TypeFor[web.Token](),
+	} {
 		for key, i := range koanfKeys(typ) {
-			if key == "" || key == "routes" { // not a key, or the list of them
+			if key == "" || key == "routes" || key == "users" || key == "tokens" { // not a key, or the list of them
 				continue
 			}
 			known[prefix+key] = true
@@ -111,7 +115,7 @@ func checkDefault(t *testing.T, key, section string, want reflect.Value) {
 		for _, place := range []string{"`/var/lib/byeguard`", "`$XDG_STATE_HOME/byeguard`", "`~/.local/state/byeguard`"} {
 			require.Contains(t, section, place)
 		}
-	case strings.HasPrefix(key, "alerts"): // the text tells them
+	case strings.HasPrefix(key, "alerts"), strings.HasPrefix(key, "web"): // the text tells them
 	case want.Type() == reflect.TypeFor[time.Duration]():
 		d, err := time.ParseDuration(got)
 		require.NoError(t, err, key)
@@ -142,7 +146,7 @@ func TestConfigurationExamplesAreTaken(t *testing.T) {
 	t.Parallel()
 	const node = "nodes:\n  - {name: a, evapi: 'h:1', jsonrpc: 'http://h:1/RPC'}\n"
 	const rest = "nodes:\n  - name: a\n    evapi: h:1\n    jsonrpc: http://h:1/RPC\n"
-	for _, file := range []string{"configuration.md", "operations.md", "alerts.md", "../README.md"} {
+	for _, file := range []string{"configuration.md", "operations.md", "alerts.md", "web.md", "../README.md"} {
 		raw, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for i, found := range yamlBlock.FindAllStringSubmatch(string(raw), -1) {

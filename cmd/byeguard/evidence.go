@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/byeguard/byeguard/pkg/app"
 	"github.com/byeguard/byeguard/pkg/call"
 	"github.com/byeguard/byeguard/pkg/dispute"
 	"github.com/byeguard/byeguard/pkg/store"
@@ -164,7 +165,7 @@ func (e *evidence) files(reconciliation string) ([]dispute.File, error) {
 // evidenceColumns are those of the events, with their meaning.
 var evidenceColumns = append([]table.Column[event]{
 	{Key: "time", Value: func(e *event) any { return e.At.UTC().Format("2006-01-02T15:04:05.000000Z") }},
-	{Key: "meaning", Value: func(e *event) any { label, note := explain(e); return strings.TrimPrefix(label+": "+note, ": ") }},
+	{Key: "meaning", Value: func(e *event) any { label, note := app.Explain(e); return strings.TrimPrefix(label+": "+note, ": ") }},
 }, slices.DeleteFunc(slices.Clone(eventColumns), func(c table.Column[event]) bool { return c.Key == "at" || c.Key == "detail" })...)
 
 // writeByes tells of each BYE: how it was addressed, and what came back.
@@ -188,7 +189,7 @@ func writeByes(w *bytes.Buffer, st *store.Story) {
 			line("command", ev.Detail.Command)
 		case kind == call.KindByeIn, kind == call.KindByeFwd, kind == call.KindByeOut, kind == call.KindByeReply, kind == call.KindByeRefused,
 			kind == call.KindResult, kind == call.KindLost:
-			label, note := explain(ev)
+			label, note := app.Explain(ev)
 			fmt.Fprintf(w, "%s  %s\n", at, table.Printable(strings.TrimPrefix(label+": "+note, ": ")))
 			line("from", ev.Src)
 			line("to", ev.Dst)
@@ -262,18 +263,13 @@ func (e *evidence) page(files []dispute.Fact, clock *table.Clock) ([]byte, error
 			p.Facts = append(p.Facts, dispute.Fact{Name: name, Value: value})
 		}
 	}
-	events := slices.Clone(st.Events)
-	slices.SortStableFunc(events, func(a, b store.Event) int { return a.At.Compare(b.At) })
-	for i := range events {
-		ev := &events[i]
-		label, note := explain(ev)
-		from, to := slices.Index(parties[:], ev.Src), slices.Index(parties[:], ev.Dst)
-		if from < 0 || to < 0 {
+	for _, one := range app.Ladder(st.Events) {
+		from, to := one.From, one.To
+		if from < 0 { // the proxy's side, where byeguard is
 			from, to = 1, 1
-			note = strings.TrimPrefix(label+": "+note, ": ")
 		}
-		p.Steps = append(p.Steps, dispute.Step{At: fmt.Sprintf("%.3f s", ev.At.Sub(events[0].At).Seconds()), From: from, To: to,
-			Label: table.Printable(label), Note: table.Printable(note), Own: ev.Src == "byeguard" || ev.Detail.Command != ""})
+		p.Steps = append(p.Steps, dispute.Step{At: fmt.Sprintf("%.3f s", one.Since.Seconds()), From: from, To: to,
+			Label: table.Printable(one.Label), Note: table.Printable(one.Note), Own: one.Own})
 	}
 	return p.HTML()
 }

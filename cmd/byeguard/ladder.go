@@ -3,12 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"github.com/byeguard/byeguard/pkg/app"
 	"github.com/byeguard/byeguard/pkg/store"
 	"github.com/byeguard/byeguard/pkg/table"
 )
@@ -16,24 +16,22 @@ import (
 // lane is the width between two of the three parties.
 const lane = 20
 
-// The parties of a ladder, from left to right.
-var parties = [...]string{"caller", "proxy", "callee"}
+// parties are those of a ladder, from left to right.
+var parties = app.Parties()
 
 // writeStory tells a call's story as a ladder, with what is known of the call
 // below it. Notes are wrapped to the width of the terminal, if there is one.
 func writeStory(w io.Writer, st *store.Story, clock *table.Clock, width int) error {
-	events := slices.Clone(st.Events)
-	slices.SortStableFunc(events, func(a, b store.Event) int { return a.At.Compare(b.At) })
+	steps := app.Ladder(st.Events)
 	var b strings.Builder
-	storyHead(&b, st, events, clock)
+	storyHead(&b, st, steps, clock)
 	node := ""
-	if len(events) > 0 {
-		node = events[0].Node
+	if len(steps) > 0 {
+		node = steps[0].Event.Node
 		b.WriteString("\n" + ladderHead(table.Printable(sip(node))))
 	}
-	for i := range events {
-		e := &events[i]
-		b.WriteString(ladderLine(e, e.At.Sub(events[0].At), e.Node != node, width))
+	for i := range steps {
+		b.WriteString(ladderLine(&steps[i], steps[i].Event.Node != node, width))
 	}
 	if len(st.Incidents) > 0 {
 		b.WriteString("\nIncidents\n")
@@ -54,7 +52,7 @@ func writeStory(w io.Writer, st *store.Story, clock *table.Clock, width int) err
 	return err
 }
 
-func storyHead(b *strings.Builder, st *store.Story, events []store.Event, clock *table.Clock) {
+func storyHead(b *strings.Builder, st *store.Story, steps []app.Step, clock *table.Clock) {
 	full := *clock
 	full.Full = true
 	line := func(name, value string) {
@@ -76,8 +74,8 @@ func storyHead(b *strings.Builder, st *store.Story, events []store.Event, clock 
 	default:
 		line("Call", st.Key)
 	}
-	if len(events) > 0 {
-		line("0.000 is", full.Time(events[0].At))
+	if len(steps) > 0 {
+		line("0.000 is", full.Time(steps[0].Event.At))
 	}
 }
 
@@ -121,23 +119,20 @@ func ladderHead(node string) string {
 	return strings.TrimRight(string(line), " ") + "\n"
 }
 
-// ladderLine is one event: its time, its arrow, and what it means. foreign says
+// ladderLine is one step: its time, its arrow, and what it means. foreign says
 // that another node than the first one saw it.
-func ladderLine(e *store.Event, since time.Duration, foreign bool, width int) string {
-	label, note := explain(e)
+func ladderLine(st *app.Step, foreign bool, width int) string {
+	note := st.Note
 	if foreign {
-		note += " (" + sip(e.Node) + ")"
+		note += " (" + sip(st.Event.Node) + ")"
 	}
-	from, to := slices.Index(parties[:], e.Src), slices.Index(parties[:], e.Dst)
 	idle := "|" + strings.Repeat(" ", lane) + "|" + strings.Repeat(" ", lane) + "|"
 	arrow := idle
-	if from >= 0 && to >= 0 && from != to {
-		arrow = drawArrow(from, to, table.Printable(label))
-	} else if label != "" {
-		note = label + ": " + note
+	if st.From >= 0 {
+		arrow = drawArrow(st.From, st.To, table.Printable(st.Label))
 	}
 	note = table.Printable(note)
-	first := fmt.Sprintf("%9.3f  %s  ", since.Seconds(), arrow)
+	first := fmt.Sprintf("%9.3f  %s  ", st.Since.Seconds(), arrow)
 	if room := width - text.StringWidth(first); width > 0 && room >= minNote {
 		note = strings.ReplaceAll(text.WrapSoft(note, room), "\n", "\n"+strings.Repeat(" ", 11)+idle+"  ")
 	}

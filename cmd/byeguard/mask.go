@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/byeguard/byeguard/pkg/app"
 	"github.com/byeguard/byeguard/pkg/store"
 )
 
@@ -20,32 +21,6 @@ func addMaskFlag(cmd *cobra.Command, settings billingOpener) func() (bool, error
 	}
 }
 
-// maskURIs masks texts of the database where they are.
-func maskURIs(uris ...*string) {
-	for _, u := range uris {
-		*u = maskURI(*u)
-	}
-}
+func maskDialog(d *store.Dialog) { app.MaskDialog(d) }
 
-func maskDialog(d *store.Dialog) {
-	maskURIs(&d.CallerURI, &d.CalleeURI, &d.CallerContact, &d.CalleeContact)
-}
-
-// maskStory masks every text of a story that may hold a number.
-func maskStory(s *store.Story) {
-	if s.CDR != nil {
-		maskURIs(&s.CDR.CallerURI, &s.CDR.CalleeURI)
-	}
-	if s.Dialog != nil {
-		maskDialog(s.Dialog)
-	}
-	for i := range s.Events {
-		d := &s.Events[i].Detail
-		maskURIs(&d.RURI, &d.NextHop, &d.Contact, &d.Target, &d.FromURI, &d.ToURI)
-		for _, e := range [...]*store.Endpoint{d.Caller, d.Callee} {
-			if e != nil {
-				maskURIs(&e.URI, &e.Contact)
-			}
-		}
-	}
-}
+func maskStory(s *store.Story) { app.MaskStory(s) }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/byeguard/byeguard/pkg/app"
 	"github.com/byeguard/byeguard/pkg/billing"
 	"github.com/byeguard/byeguard/pkg/store"
 	"github.com/byeguard/byeguard/pkg/table"
@@ -32,8 +33,7 @@ func (b *billingSettings) rate(list []store.CDR) []ratedCDR {
 	return all
 }
 
-// maskURI masks a text of the database.
-func maskURI(uri string) string { return store.Escape(billing.MaskURI(store.Unescape(uri))) }
+func maskURI(uri string) string { return app.MaskURI(uri) }
 
 // knows says whether the rates name a carrier; "" is none.
 func (b *billingSettings) knows(carrier string) error {

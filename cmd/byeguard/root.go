@@ -65,6 +65,7 @@ Exit status: 0 done, 1 failed, 2 the command line is wrong.`,
 			cfg, err := loadConfig(root)
 			return cfg.Nodes, err
 		}),
+		newWebCommand(),
 		newRetentionCommand(func(context.Context) (store.Options, error) { return retentionOptions(root) }),
 	)
 	return root

@@ -54,7 +54,7 @@ the proxy. Without a database_url a private PostgreSQL cluster is started in
 	f.Float64("mass-action-rate", 0, "BYEs a second and node that may rest on inference before they are stopped (default 5)")
 	f.Float64("mass-action-share", 0, "the same within a minute, as a share of live calls (default 0.01)")
 	f.Duration("clock-skew", 0, "how far clocks may differ before an incident (default 2s)")
-	f.String("http", "", "address of /healthz, /readyz, /status and /metrics (default 127.0.0.1:9430; empty: none)")
+	f.String("http", "", "address of the page, the API, /healthz and /metrics (default 127.0.0.1:9430; empty: none)")
 	f.String("journal-dir", "", "directory of the journal (default journal in --data-dir)")
 	f.Int("journal-max", 0, "most MiB on disk of the journal, and of what waits for PostgreSQL (default 16384)")
 	f.Bool("auto-migrate", true, "bring the database schema up to date at start")

@@ -57,6 +57,7 @@ func (a *App) Alerts() []alert.RouteStats { return a.alerts.Stats() }
 // raised hands an incident on that PostgreSQL does not have yet.
 func (a *App) raised(r store.Raised) {
 	a.tally(r)
+	a.minute(&r)
 	in := &r.Incident
 	out := alert.Incident{
 		Key: in.Key.String(), CallID: store.Escape(in.CallID), Node: store.Escape(r.Node), Kind: string(in.Kind), Severity: string(in.Severity),

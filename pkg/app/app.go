@@ -20,6 +20,7 @@ import (
 	"github.com/byeguard/byeguard/pkg/metrics"
 	"github.com/byeguard/byeguard/pkg/store"
 	"github.com/byeguard/byeguard/pkg/watchdog"
+	"github.com/byeguard/byeguard/pkg/web"
 )
 
 // App is the daemon.
@@ -55,8 +56,12 @@ type App struct {
 	tallies tallies
 	figures figures
 
+	databaseURL string
+	oneSided    recent // incidents of one side that was not told
+
 	mu       sync.Mutex
 	httpAddr string
+	web      *web.Server // nil: no HTTP
 	ready    chan struct{}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/byeguard/byeguard/pkg/control"
 	"github.com/byeguard/byeguard/pkg/quietlog"
 	"github.com/byeguard/byeguard/pkg/store"
+	"github.com/byeguard/byeguard/pkg/web"
 )
 
 // Config is byeguard's configuration. The keys are documented in
@@ -50,6 +51,7 @@ type Config struct {
 	LogBurst    int           `koanf:"log_burst"`  // equal lines within 10 s that are written; 0 = all
 
 	Alerts alert.Config `koanf:"alerts"` // who hears of incidents
+	Web    web.Config   `koanf:"web"`    // who may use HTTP, and how it is reached
 
 	Rates              string        `koanf:"rates"`               // file of carriers and their rates; "" = none
 	MaskNumbers        bool          `koanf:"mask_numbers"`        // commands print no whole number
@@ -162,6 +164,9 @@ func (c *Config) Validate() error {
 		if _, _, err := net.SplitHostPort(c.HTTP); err != nil {
 			bad("http: %q; use host:port, as 127.0.0.1:9430, or nothing", c.HTTP)
 		}
+	}
+	if err := c.Web.Validate(c.HTTP); err != nil {
+		bad("%w", err)
 	}
 	if _, err := logrus.ParseLevel(c.LogLevel); err != nil {
 		bad("log_level: %q; use error, warning, info or debug", c.LogLevel)

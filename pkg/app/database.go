@@ -42,6 +42,7 @@ func (a *App) startStore(ctx context.Context) error {
 		url = pg.URL()
 		a.log.Infof("private PostgreSQL in %s is up after %v", a.cfg.clusterDir(), time.Since(began).Round(time.Millisecond))
 	}
+	a.databaseURL = url
 	opts := store.DefaultOptions()
 	opts.URL, opts.Logger, opts.Fenced, opts.Raised = url, a.log, a.fenced, a.raised
 	opts.Wrote = a.wrote

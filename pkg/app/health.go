@@ -1,12 +1,7 @@
 package app
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"time"
 
 	"github.com/byeguard/byeguard/pkg/compensate"
@@ -31,50 +26,6 @@ type nodeHealth struct {
 	Reason  string `json:"reason,omitempty"`
 	Role    string `json:"role"`    // "active" or "standby"
 	Sending string `json:"sending"` // "yes", or why not
-}
-
-// startHTTP serves /healthz (the process lives) and /readyz (it can do its
-// work, and if not, why).
-func (a *App) startHTTP(ctx context.Context) error {
-	if a.cfg.HTTP == "" {
-		return nil
-	}
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", a.cfg.HTTP)
-	if err != nil {
-		return fmt.Errorf("listen on http address %s: %w; give another one or none", a.cfg.HTTP, err)
-	}
-	a.mu.Lock()
-	a.httpAddr = l.Addr().String()
-	a.mu.Unlock()
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", a.serveReady)
-	mux.HandleFunc("GET /status", a.serveStatus)
-	mux.Handle("GET /metrics", a.metrics)
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
-	a.parts.run("http", 3*time.Second, func(ctx context.Context) error {
-		stop := context.AfterFunc(ctx, func() {
-			limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-			defer cancel()
-			_ = srv.Shutdown(limit)
-		})
-		defer stop()
-		if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	return nil
-}
-
-func (a *App) serveReady(w http.ResponseWriter, _ *http.Request) {
-	h := a.health()
-	w.Header().Set("Content-Type", "application/json")
-	if !h.Ready {
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}
-	_ = json.NewEncoder(w).Encode(h)
 }
 
 func (a *App) health() health {

@@ -86,7 +86,7 @@ func fromEnviron(environ []string) map[string]any {
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
 		key, ok := strings.CutPrefix(name, EnvPrefix)
-		if key = strings.ToLower(key); ok && key != "alerts" && slices.Contains(known, key) {
+		if key = strings.ToLower(key); ok && key != "alerts" && key != "web" && slices.Contains(known, key) {
 			values[key] = value
 		}
 	}

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"os"
 	"time"
 
@@ -96,11 +95,6 @@ func because(reason string) string {
 		return ""
 	}
 	return ": " + reason
-}
-
-func (a *App) serveStatus(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(a.Status())
 }
 
 // putStatus leaves the status in PostgreSQL, for `byeguard status` of any machine.

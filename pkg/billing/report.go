@@ -9,11 +9,12 @@ import (
 )
 
 // By says what a report has a line for each of.
-type By struct{ Day, Node, Carrier bool }
+type By struct{ Day, Hour, Node, Carrier bool }
 
 // Tally sums up the calls of one line of a report.
 type Tally struct {
 	Day     string // 2026-11-23; "" where the report has no days
+	Hour    int64  // when it began, Unix time in µs; 0 where the report has no hours
 	Node    string
 	Carrier string // "" also for calls that no carrier of the rates matches
 
@@ -43,7 +44,11 @@ type Report struct {
 	day    string
 }
 
-type tallyKey struct{ day, node, carrier string }
+type tallyKey struct {
+	day           string
+	hour          int64
+	node, carrier string
+}
 
 // NewReport begins a report whose days are those of zone. assume is how long a
 // leg that nobody told of its call's end is taken to run on: nobody can know.
@@ -120,6 +125,10 @@ func (p *Report) line(r *Record) *Tally {
 	if p.by.Day {
 		k.day = p.dayOf(r.Started)
 	}
+	if p.by.Hour {
+		const hour = 3600 * 1e6
+		k.hour = r.Started - r.Started%hour
+	}
 	if p.by.Node {
 		k.node = r.Node
 	}
@@ -130,7 +139,7 @@ func (p *Report) line(r *Record) *Tally {
 		return t
 	}
 	k.node = string([]byte(k.node)) // of its own: the record's is its page's
-	t := &Tally{Day: k.day, Node: k.node, Carrier: k.carrier}
+	t := &Tally{Day: k.day, Hour: k.hour, Node: k.node, Carrier: k.carrier}
 	p.lines[k] = t
 	return t
 }
@@ -144,14 +153,14 @@ func (p *Report) dayOf(us int64) string {
 	return p.day
 }
 
-// Lines returns the lines by day, node and carrier.
+// Lines returns the lines by day, hour, node and carrier.
 func (p *Report) Lines() []*Tally {
 	lines := make([]*Tally, 0, len(p.lines))
 	for _, t := range p.lines {
 		lines = append(lines, t)
 	}
 	slices.SortFunc(lines, func(a, b *Tally) int {
-		return cmp.Or(cmp.Compare(a.Day, b.Day), cmp.Compare(a.Node, b.Node), cmp.Compare(a.Carrier, b.Carrier))
+		return cmp.Or(cmp.Compare(a.Day, b.Day), cmp.Compare(a.Hour, b.Hour), cmp.Compare(a.Node, b.Node), cmp.Compare(a.Carrier, b.Carrier))
 	})
 	return lines
 }

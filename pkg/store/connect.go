@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -106,6 +108,24 @@ func openPool(opts *Options, silence time.Duration) (*sqlx.DB, *connSet, pq.Conf
 	db.SetMaxIdleConns(opts.MaxConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	return db, conns, cfg, nil
+}
+
+// IsAway says whether an error of a query means that PostgreSQL cannot be used now:
+// nobody answers, or the server comes up, goes down or has no room.
+func IsAway(err error) bool {
+	if err == nil {
+		return false
+	}
+	pe, ok := errors.AsType[*pq.Error](err)
+	if !ok { // not the server's word
+		_, network := errors.AsType[net.Error](err)
+		return network || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	}
+	switch pe.Code.Class() {
+	case "08", "53", "57":
+		return pe.Code != pqerror.QueryCanceled
+	}
+	return false
 }
 
 func parseURL(text string) (pq.Config, error) {

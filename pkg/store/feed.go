@@ -166,7 +166,7 @@ func (s *Store) scanCDRs(ctx context.Context, filter *Filter, order string, each
 		return fmt.Errorf("read CDRs: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // it has only read
-	if _, err := tx.ExecContext(ctx, "set local jit = off"); err != nil {
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("set local jit = off; set local statement_timeout = %d", s.opts.ScanTimeout.Milliseconds())); err != nil {
 		return fmt.Errorf("read CDRs: %w", err)
 	}
 	w := filter.cdrs()

@@ -48,7 +48,7 @@ const factJoin = ` left join lateral (select * from byeguard.cdrs where call_key
 
 // ListIncidentFacts is ListIncidents with what the calls' records say.
 func (s *Store) ListIncidentFacts(ctx context.Context, f Filter) (list []IncidentFacts, err error) {
-	w := f.where("opened_at", "id", "bigint")
+	w := f.incidents()
 	err = s.read(ctx, "incidents", func(tx *sqlx.Tx) error {
 		rows, err := tx.QueryxContext(ctx, fmt.Sprintf(`select %s from (select * from byeguard.incidents%s order by opened_at desc, id desc limit %d) i%s
 order by i.opened_at desc, i.id desc`, factColumns, w, f.limit(), factJoin), w.args...)
@@ -58,6 +58,23 @@ order by i.opened_at desc, i.id desc`, factColumns, w, f.limit(), factJoin), w.a
 		return eachFact(rows, func(in *IncidentFacts) { list = append(list, *in) })
 	})
 	return list, err
+}
+
+// GetIncidentFacts returns one incident with what its call's record says, or
+// ErrNotFound.
+func (s *Store) GetIncidentFacts(ctx context.Context, id int64) (in IncidentFacts, err error) {
+	found := false
+	err = s.read(ctx, "incident", func(tx *sqlx.Tx) error {
+		rows, err := tx.QueryxContext(ctx, "select "+factColumns+" from byeguard.incidents i"+factJoin+" where i.id = $1", id)
+		if err != nil {
+			return err
+		}
+		return eachFact(rows, func(one *IncidentFacts) { in, found = *one, true })
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("incident %d: %w", id, ErrNotFound)
+	}
+	return in, err
 }
 
 func eachFact(rows *sqlx.Rows, f func(*IncidentFacts)) error {

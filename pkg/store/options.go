@@ -24,6 +24,8 @@ type Options struct {
 	// ReadTimeout bounds one query of a reader, on the server too; Load has
 	// none. Default 30 s.
 	ReadTimeout time.Duration
+	// ScanTimeout bounds ScanCDRs in the same way. Default 0, which is for ever.
+	ScanTimeout time.Duration
 	// WriteTimeout is the longest silence of PostgreSQL that the writer bears
 	// before it takes the connection for dead. Default 30 s.
 	WriteTimeout time.Duration
@@ -133,7 +135,7 @@ func (o *Options) Validate() error {
 	case o.MaxConns < 0, o.MaxConns == 1:
 		return errors.New("at least 2 database connections are needed")
 	case o.FlushEvery < 0, o.FlushCalls < 0, o.MaxEvidence < 0, o.MaxEvidenceBytes < 0, o.Drain < 0,
-		o.RetryMin < 0, o.RetryMax < 0, o.ReadTimeout < 0, o.WriteTimeout < 0, o.LongCallEvery < 0:
+		o.RetryMin < 0, o.RetryMax < 0, o.ReadTimeout < 0, o.ScanTimeout < 0, o.WriteTimeout < 0, o.LongCallEvery < 0:
 		return errors.New("times and limits of the store must not be negative")
 	}
 	return o.Keep.Validate()

@@ -19,6 +19,9 @@ import (
 // ErrNotFound says that nothing has that name.
 var ErrNotFound = errors.New("not found")
 
+// ErrNoAnswer says that PostgreSQL took longer than Options.ReadTimeout.
+var ErrNoAnswer = errors.New("no answer")
+
 // Filter narrows a list. Zero fields do not narrow.
 type Filter struct {
 	Since  time.Time // of the call's start, or the incident's opening; included
@@ -29,7 +32,15 @@ type Filter struct {
 	Limit  int       // 0 = 100
 	After  Cursor    // goes on after the last row of an earlier page
 
-	CDRs CDRFilter // of CDRs only
+	CDRs      CDRFilter      // of CDRs only; of live calls its Number too
+	Incidents IncidentFilter // of incidents only
+}
+
+// IncidentFilter narrows lists of incidents further. Zero fields do not narrow.
+type IncidentFilter struct {
+	Kind       string // a call.IncidentKind
+	Severity   string
+	Unresolved bool // open and acknowledged ones
 }
 
 // CDRFilter narrows lists and exports of CDRs further; State of the Filter is a
@@ -39,6 +50,7 @@ type CDRFilter struct {
 	ReleasedBy string        // a call.Releaser
 	Repaired   *bool         // whether byeguard had to close a side
 	LateAfter  time.Duration // what makes a record late: billing.Rates.LateAfter; 0 = nothing
+	Troubled   bool          // only calls of which a side may not have been told of the end
 }
 
 // Cursor marks a row in a list; the zero value is before the first.
@@ -124,9 +136,31 @@ func (f *Filter) cdrs() *where {
 	if f.CDRs.Repaired != nil {
 		w.add("repaired = ?", *f.CDRs.Repaired)
 	}
-	if n := f.CDRs.Number; n != "" {
+	if f.CDRs.Troubled {
+		w.add(troubled)
+	}
+	f.CDRs.number(w)
+	return w
+}
+
+func (f *CDRFilter) number(w *where) {
+	if n := f.Number; n != "" {
 		// Before the @, so that no address matches; position knows no wildcards.
 		w.add("(position(? in split_part(caller_uri, '@', 1)) > 0 or position(? in split_part(callee_uri, '@', 1)) > 0)", n, n)
+	}
+}
+
+// incidents builds the conditions on incidents.
+func (f *Filter) incidents() *where {
+	w := f.where("opened_at", "id", "bigint")
+	if f.Incidents.Kind != "" {
+		w.add("kind = ?", f.Incidents.Kind)
+	}
+	if f.Incidents.Severity != "" {
+		w.add("severity = ?", f.Incidents.Severity)
+	}
+	if f.Incidents.Unresolved {
+		w.add("state <> 'resolved'")
 	}
 	return w
 }
@@ -158,7 +192,7 @@ func (s *Store) read(ctx context.Context, what string, f func(*sqlx.Tx) error) e
 		_ = tx.Rollback() // it has only read
 	}
 	if pe, ok := errors.AsType[*pq.Error](err); ok && pe.Code == pqerror.QueryCanceled && ctx.Err() == nil {
-		return fmt.Errorf("read %s: no answer within %s: ask for a shorter time", what, s.opts.ReadTimeout)
+		return fmt.Errorf("read %s: %w within %s: ask for a shorter time", what, ErrNoAnswer, s.opts.ReadTimeout)
 	}
 	if err != nil {
 		return fmt.Errorf("read %s: %w", what, err)
@@ -201,6 +235,7 @@ started, setup_at, answered_at, ended_at, updated_at`
 // ListDialogs returns live calls, newest first.
 func (s *Store) ListDialogs(ctx context.Context, f Filter) (list []Dialog, err error) {
 	w := f.where("started", "call_key", "bytea")
+	f.CDRs.number(w)
 	err = s.read(ctx, "dialogs", func(tx *sqlx.Tx) error {
 		return tx.SelectContext(ctx, &list, fmt.Sprintf("select %s from byeguard.dialogs%s order by started desc, call_key desc limit %d",
 			dialogColumns, w, f.limit()), w.args...)
@@ -321,7 +356,7 @@ opened_at, updated_at, resolved_at, acked_at, acked_by, resolved_by, note`
 
 // ListIncidents returns incidents, newest first.
 func (s *Store) ListIncidents(ctx context.Context, f Filter) (list []Incident, err error) {
-	w := f.where("opened_at", "id", "bigint")
+	w := f.incidents()
 	err = s.read(ctx, "incidents", func(tx *sqlx.Tx) error {
 		return tx.SelectContext(ctx, &list, fmt.Sprintf("select %s from byeguard.incidents%s order by opened_at desc, id desc limit %d",
 			incidentColumns, w, f.limit()), w.args...)

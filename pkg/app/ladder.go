@@ -1,16 +1,54 @@
-package main
+package app
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
 
+	"github.com/byeguard/byeguard/pkg/alert"
 	"github.com/byeguard/byeguard/pkg/call"
 	"github.com/byeguard/byeguard/pkg/store"
 )
 
-// explain says what an event is: the message on its arrow, and its meaning for
+// Parties are those of a ladder, from left to right.
+func Parties() [3]string { return [3]string{call.Caller.String(), "proxy", call.Callee.String()} }
+
+// Step is one line of a call's ladder. Its texts may hold anything.
+type Step struct {
+	Event *store.Event
+	Since time.Duration // since the first step, by the proxies' clocks
+	From  int           // index of a party; -1: it is no message, and Note tells all
+	To    int
+	Label string // on the arrow
+	Note  string // what it means
+	Own   bool   // byeguard did it, or it is byeguard's BYE
+}
+
+// Ladder tells a call's events in the order in which they happened.
+func Ladder(events []store.Event) []Step {
+	events = slices.Clone(events)
+	slices.SortStableFunc(events, func(a, b store.Event) int { return a.At.Compare(b.At) })
+	parties := Parties()
+	steps := make([]Step, len(events))
+	for i := range events {
+		e := &events[i]
+		st := Step{Event: e, Since: e.At.Sub(events[0].At), Own: e.Src == "byeguard" || e.Detail.Command != "",
+			From: slices.Index(parties[:], e.Src), To: slices.Index(parties[:], e.Dst)}
+		st.Label, st.Note = Explain(e)
+		if st.From < 0 || st.To < 0 || st.From == st.To {
+			st.From, st.To = -1, -1
+			st.Label, st.Note = "", strings.TrimPrefix(st.Label+": "+st.Note, ": ")
+		}
+		steps[i] = st
+	}
+	return steps
+}
+
+// Explain says what an event is: the message on its arrow, and its meaning for
 // people. Both may hold anything.
-func explain(e *store.Event) (label, note string) {
+func Explain(e *store.Event) (label, note string) {
 	label = message(e)
 	switch kind := call.ParseKind(e.Kind); kind {
 	case call.KindStart:
@@ -33,7 +71,7 @@ func explain(e *store.Event) (label, note string) {
 	case call.KindLost:
 		return "", "the proxy's log: a BYE could not be sent"
 	case call.KindAsked:
-		return "", fmt.Sprintf("%s: %s", sip(e.Node), heldWords(e.Detail.Held))
+		return "", fmt.Sprintf("%s: %s", store.Unescape(e.Node), heldWords(e.Detail.Held))
 	case call.KindResult:
 		return "", fmt.Sprintf("byeguard: the %s's answer is %s: %s", e.Src, message(e), replyWords(e.Code))
 	case call.KindProbed:
@@ -42,15 +80,15 @@ func explain(e *store.Event) (label, note string) {
 		}
 		return "", fmt.Sprintf("byeguard: the %s's answer to OPTIONS is %s: %s", e.Src, message(e), probedWords(e.Code))
 	case call.KindListed:
-		return "", sip(e.Node) + " lists the call: it is up there"
+		return "", store.Unescape(e.Node) + " lists the call: it is up there"
 	case call.KindVanished:
-		return "", sip(e.Node) + " does not hold the call any more, asked twice; how it ended was not seen"
+		return "", store.Unescape(e.Node) + " does not hold the call any more, asked twice; how it ended was not seen"
 	case call.KindRestarted:
-		return "", sip(e.Node) + " was restarted and has forgotten the call"
+		return "", store.Unescape(e.Node) + " was restarted and has forgotten the call"
 	case call.KindDeferred:
-		return "", fmt.Sprintf("byeguard keeps the BYE to the %s back: %s", e.Dst, sip(e.Detail.Phrase))
+		return "", fmt.Sprintf("byeguard keeps the BYE to the %s back: %s", e.Dst, store.Unescape(e.Detail.Phrase))
 	case call.KindWithdrawn:
-		return "", fmt.Sprintf("byeguard takes the BYE to the %s back and looks anew: %s", e.Dst, sip(e.Detail.Phrase))
+		return "", fmt.Sprintf("byeguard takes the BYE to the %s back and looks anew: %s", e.Dst, store.Unescape(e.Detail.Phrase))
 	case call.KindTick, call.KindUnknown:
 	}
 	return ownNote(e)
@@ -60,11 +98,11 @@ func explain(e *store.Event) (label, note string) {
 func ownNote(e *store.Event) (label, note string) {
 	because := ""
 	if e.Reason != "" {
-		because = ", since " + reasonWords(e.Reason)
+		because = ", since " + ReasonWords(e.Reason)
 	}
 	switch e.Kind {
 	case "ask":
-		return "", fmt.Sprintf("byeguard asks %s: do you still hold this call?", sip(e.Node))
+		return "", fmt.Sprintf("byeguard asks %s: do you still hold this call?", store.Unescape(e.Node))
 	case "command":
 		return "", fmt.Sprintf("byeguard sends BYE to the %s (try %d, CSeq %d)%s", e.Dst, e.Detail.Attempt, e.CSeq, because)
 	case "probe":
@@ -74,7 +112,7 @@ func ownNote(e *store.Event) (label, note string) {
 		if e.Detail.Resolved {
 			verb = "is resolved"
 		}
-		note = fmt.Sprintf("incident %s: %s", verb, kindWords(e.Detail.Incident))
+		note = fmt.Sprintf("incident %s: %s", verb, alert.KindWords(e.Detail.Incident))
 		if e.Detail.Leg != "" {
 			note += " (" + e.Detail.Leg + ")"
 		}
@@ -86,10 +124,10 @@ func ownNote(e *store.Event) (label, note string) {
 // message is what an arrow carries.
 func message(e *store.Event) string {
 	if e.Code == 0 {
-		return sip(method(e))
+		return store.Unescape(method(e))
 	}
 	s := strconv.Itoa(e.Code)
-	if phrase := sip(e.Detail.Phrase); phrase != "" {
+	if phrase := store.Unescape(e.Detail.Phrase); phrase != "" {
 		s += " " + phrase
 	}
 	return s
