@@ -216,7 +216,9 @@ func (b *bench) run(args ...string) (stdout, stderr string, err error) {
 		reportCommand(b.con, open, b.settings), retentionCommand(b.con, func(context.Context) (store.Options, error) {
 			return store.Options{URL: b.url, Keep: b.keep}, nil
 		}),
-		reconcileCommand(b.con, open, b.settings, func() ([]app.Node, error) { return b.nodes, nil }),
+		reconcileCommand(b.con, open, func(ctx context.Context) (*store.Store, error) {
+			return store.Open(ctx, store.Options{URL: b.url})
+		}, b.settings, func() ([]app.Node, error) { return b.nodes, nil }),
 		migrateCommand(b.con, func(context.Context) (store.Options, error) { return store.Options{URL: b.url}, nil }))
 	var out, errs bytes.Buffer
 	root.SetOut(&out)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -25,17 +26,21 @@ const exitDiffers = 3
 // stand in a command line.
 const accURLVariable = "BYEGUARD_ACC_URL"
 
-func newReconcileCommand(open opener, settings billingOpener, nodes func() ([]app.Node, error)) *cobra.Command {
-	return reconcileCommand(systemConsole(), open, settings, nodes)
+func newReconcileCommand(open, write opener, settings billingOpener, nodes func() ([]app.Node, error)) *cobra.Command {
+	return reconcileCommand(systemConsole(), open, write, settings, nodes)
 }
 
-func reconcileCommand(con console, open opener, settings billingOpener, nodes func() ([]app.Node, error)) *cobra.Command {
+func reconcileCommand(con console, open, write opener, settings billingOpener, nodes func() ([]app.Node, error)) *cobra.Command {
 	cmd := group("reconcile", "Compare byeguard's records with Kamailio's accounting, a carrier's list, or the live proxy",
-		newReconcileAcc(con, open, settings), newReconcileCSV(con, open, settings), newReconcileLive(con, open, settings, nodes),
+		newReconcileAcc(con, open, write, settings), newReconcileCSV(con, open, write, settings), newReconcileLive(con, open, write, settings, nodes),
 		newReconcileUndo())
 	cmd.Long = `Compare byeguard's records call by call with somebody else's, and say what
 differs and why. docs/reconcile.md explains each class, with an example and what
 to do about it.
+
+What is found becomes an incident a class (cdr_missing, records_differ), so that
+alerts tell of it; --no-incidents leaves that out. The same comparison made again
+brings its incidents up to date, and resolves what is not found any more.
 
 Exit status: 0 all agree, 3 there are discrepancies, 1 failed, 2 the command line
 is wrong.`
@@ -49,7 +54,10 @@ type reconcileFlags struct {
 	tolerance, start            []string
 	window                      time.Duration
 	clean                       []string
-	all, mask                   bool
+	all, mask, quiet            bool
+
+	write opener
+	with  string // the other side, for incidents
 }
 
 func (f *reconcileFlags) add(cmd *cobra.Command) {
@@ -70,6 +78,7 @@ func (f *reconcileFlags) add(cmd *cobra.Command) {
 	fs.BoolVar(&f.all, "all", false, "show calls without a discrepancy too")
 	fs.StringVarP(&f.output, "output", "o", "table", "table, json, csv or parquet")
 	fs.StringVar(&f.out, "out", "", "file to write (default: standard output)")
+	fs.BoolVar(&f.quiet, "no-incidents", false, "open no incidents of what is found, so that no alert tells of it")
 	fs.BoolVar(&f.mask, "mask-numbers", false, "hide numbers behind asterisks (default: as mask_numbers says)")
 }
 
@@ -179,8 +188,8 @@ func (f *accFlags) open(ctx context.Context) (*accdb.DB, error) {
 	return accdb.Open(ctx, f.url, m)
 }
 
-func newReconcileAcc(con console, open opener, settings billingOpener) *cobra.Command {
-	var f reconcileFlags
+func newReconcileAcc(con console, open, write opener, settings billingOpener) *cobra.Command {
+	f := reconcileFlags{write: write}
 	var acc accFlags
 	var fix, dry bool
 	cmd := &cobra.Command{
@@ -200,11 +209,13 @@ undo RUN" takes a run back.`,
 			if fix && cmd.Flags().Changed("dry-run") && dry {
 				return usageError{errors.New("--fix and --dry-run exclude each other")}
 			}
+			f.quiet = f.quiet || fix // somebody is at it
 			return f.run(cmd, &con, open, settings, func(ctx context.Context, s *store.Store, o *app.ReconcileOptions) (*app.Reconciliation, func() error, error) {
 				db, err := acc.open(ctx)
 				if err != nil {
 					return nil, nil, err
 				}
+				f.with = "Kamailio's " + db.Map().Table
 				if fix {
 					if err := db.CanMend(ctx); err != nil {
 						return nil, nil, errors.Join(err, db.Close())
@@ -225,8 +236,8 @@ undo RUN" takes a run back.`,
 	return cmd
 }
 
-func newReconcileCSV(con console, open opener, settings billingOpener) *cobra.Command {
-	var f reconcileFlags
+func newReconcileCSV(con console, open, write opener, settings billingOpener) *cobra.Command {
+	f := reconcileFlags{write: write}
 	var mapping string
 	cmd := &cobra.Command{
 		Use:   "csv FILE",
@@ -248,6 +259,7 @@ at its begin and end are found too.`,
 				if err != nil {
 					return nil, nil, err
 				}
+				f.with = filepath.Base(args[0])
 				in, err := os.Open(args[0])
 				if err != nil {
 					return nil, nil, err
@@ -266,8 +278,8 @@ at its begin and end are found too.`,
 	return cmd
 }
 
-func newReconcileLive(con console, open opener, settings billingOpener, nodes func() ([]app.Node, error)) *cobra.Command {
-	var f reconcileFlags
+func newReconcileLive(con console, open, write opener, settings billingOpener, nodes func() ([]app.Node, error)) *cobra.Command {
+	f := reconcileFlags{write: write, with: "the live proxy"}
 	cmd := &cobra.Command{
 		Use:   "live",
 		Short: "Compare open records with the dialogs that the proxies hold now",
@@ -350,10 +362,29 @@ func (f *reconcileFlags) run(cmd *cobra.Command, con *console, open opener, sett
 			err = aerr
 		}
 	}
+	if err == nil && !f.quiet {
+		err = f.file(cmd, r, o)
+	}
 	if err == nil && r.Dirty > 0 {
 		return statusError(exitDiffers)
 	}
 	return err
+}
+
+// file has alerts tell of what was found.
+func (f *reconcileFlags) file(cmd *cobra.Command, r *app.Reconciliation, o *app.ReconcileOptions) error {
+	s, err := f.write(cmd.Context())
+	if err != nil {
+		return fmt.Errorf("open incidents of what was found (--no-incidents does not): %w", err)
+	}
+	opened, resolved, err := app.FileFindings(cmd.Context(), s, r, f.with, o)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return fmt.Errorf("open incidents of what was found (--no-incidents does not): %w", err)
+	}
+	if opened+resolved > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "incidents: %d opened, %d resolved\n", opened, resolved)
+	}
+	return nil
 }
 
 // mend shows what can be mended, and with fix does it.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/parquet-go/parquet-go"
 	"github.com/stretchr/testify/require"
 )
@@ -189,4 +190,48 @@ func TestReconcileUsage(t *testing.T) {
 		_, _, err := b.run(append([]string{"reconcile"}, c.args...)...)
 		require.ErrorContains(t, err, c.want, c.args)
 	}
+}
+
+// What a comparison finds is one incident a class, which alerts tell of; the same
+// comparison again brings it up to date and, when all is well, resolves it.
+func TestReconcileFilesIncidents(t *testing.T) {
+	t.Parallel()
+	b := billed(t)
+	accounting(b)
+	b.exec("delete from acc_cdrs where callid = 'gone@home.example'")
+	b.exec("insert into acc_cdrs (start_time, end_time, duration, callid) select start_time + interval '7 s', end_time + interval '7 s', duration, 'x' || callid from acc_cdrs where callid = 'repaired@home.example'")
+	mapping := writeFile(t, "acc.yaml", "columns: {call_id: callid}")
+	args := []string{"acc", "--acc-url", b.url, "--map", mapping, "-o", "json"}
+
+	incidents := func(state string) (list []string) {
+		db, err := sqlx.Connect("postgres", b.url)
+		require.NoError(t, err)
+		defer db.Close()
+		require.NoError(t, db.Select(&list, `select kind || ' ' || severity || ' ' || reason || ' ' || detail from byeguard.incidents
+where kind in ('cdr_missing', 'records_differ') and state = $1 order by 1`, state))
+		return list
+	}
+	_, _, err := reconciled(b, append(args, "--no-incidents")...)
+	require.Equal(t, statusError(exitDiffers), err)
+	require.Empty(t, incidents("open"))
+
+	_, stderr, err := reconciled(b, args...)
+	require.Equal(t, statusError(exitDiffers), err)
+	require.Contains(t, stderr, "incidents: 2 opened, 0 resolved")
+	open := incidents("open")
+	require.Len(t, open, 2)
+	require.Contains(t, open[0], "cdr_missing critical missing_here comparison with Kamailio's acc_cdrs: 1 call there, of which byeguard has no record; 0.00 min here, ")
+	require.Contains(t, open[1], "records_differ warning missing_there comparison with Kamailio's acc_cdrs: 1 call of byeguard's, and not there; ")
+
+	_, stderr, err = reconciled(b, args...)
+	require.Equal(t, statusError(exitDiffers), err)
+	require.NotContains(t, stderr, "incidents:", "they are open already")
+	require.Len(t, incidents("open"), 2)
+
+	b.exec("delete from acc_cdrs where callid like 'x%'")
+	_, stderr, err = reconciled(b, args...)
+	require.Equal(t, statusError(exitDiffers), err)
+	require.Contains(t, stderr, "incidents: 0 opened, 1 resolved")
+	require.Equal(t, []string{"cdr_missing critical missing_here a later comparison with Kamailio's acc_cdrs found none any more"}, incidents("resolved"))
+	require.Len(t, incidents("open"), 1)
 }

@@ -61,7 +61,7 @@ Exit status: 0 done, 1 failed, 2 the command line is wrong.`,
 		newAlertsCommand(open, write, func() (app.Config, error) { return loadConfig(root) }),
 		newCDRsCommand(open, settings),
 		newReportCommand(open, settings),
-		newReconcileCommand(open, settings, func() ([]app.Node, error) {
+		newReconcileCommand(open, write, settings, func() ([]app.Node, error) {
 			cfg, err := loadConfig(root)
 			return cfg.Nodes, err
 		}),

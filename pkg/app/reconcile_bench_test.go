@@ -2,10 +2,12 @@ package app_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,7 +35,7 @@ select s, s + d * interval '1 s', d, case when f = 30 then '' else call_id end,
   case when f in (10,11,12,13,14,15,16,17,18,19) then 'duration_differs' when f between 20 and 29 and n > 0.2 then 'zero_duration' when f = 30 then 'key_missing'
   when f between 40 and 49 then 'clock_skew' when f between 50 and 59 then 'zone_shift' when f between 60 and 69 then 'ringing'
   when f between 70 and 79 and ceil(n) - n > 0.2 then 'rounding' when f between 80 and 89 then 'ran_on' else 'matched' end
-from (select call_id, f,
+from (select call_id, f, n,
   confirmed_at + case when f between 40 and 49 then interval '37 s' when f between 50 and 59 then interval '1 h' when f between 60 and 69 then setup_at - confirmed_at else interval '0' end as s,
   case when f between 10 and 19 then n + 31.25 when f between 20 and 29 then 0 when f between 60 and 69 then n + extract(epoch from confirmed_at - setup_at)
     when f between 70 and 79 then ceil(n) when f between 80 and 89 then n + 45.02 else n end as d
@@ -141,17 +143,26 @@ func BenchmarkReconcile(b *testing.B) {
 		close(done)
 		require.NoError(b, err)
 		right, wrong = 0, 0
+		found, good := map[string]int64{}, map[string]int64{}
 		require.NoError(b, r.Each(func(f *app.Finding) error {
 			switch {
 			case f.Theirs == nil && f.Class == reconcile.MissingThere, f.Theirs != nil && truth[f.Theirs.ID] == string(f.Class):
 				right++
+				good[string(f.Class)]++
 			default:
 				if wrong++; wrong < 5 {
 					b.Logf("%s, want %q: %s: %+v %+v", f.Class, truth[f.Theirs.ID], f.Why, f.Ours, f.Theirs)
 				}
 			}
+			found[string(f.Class)]++
 			return nil
 		}))
+		for _, class := range slices.Sorted(maps.Keys(want)) {
+			if class != "matched" {
+				b.Logf("%-16s %7d seeded, %7d found; precision %.3f, recall %.3f", class, want[class], found[class],
+					float64(good[class])/float64(max(found[class], 1)), float64(good[class])/float64(max(want[class], 1)))
+			}
+		}
 		missed = -right
 		for class, count := range want {
 			if class != "matched" {
