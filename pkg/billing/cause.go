@@ -63,8 +63,9 @@ func smallNumber(s string) int {
 	return n
 }
 
-// ClosingCause says why a record was closed, in the words of 3GPP TS 32.298
-// (causeForRecClosing, and causeForTerm for attempts).
+// ClosingCause says why a record was closed, in the words of 3GPP TS 32.298's
+// CauseForRecClosing, which shares its first numbers with CauseForTerm. IMS records have
+// another list, CauseForRecordClosing: docs/billing.md puts them side by side.
 type ClosingCause string
 
 // Causes for closing a record, with their numbers in TS 32.298.

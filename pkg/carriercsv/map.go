@@ -93,8 +93,8 @@ func (m *Map) Validate() (err error) {
 	switch {
 	case m.Encoding != "utf-8" && m.Encoding != "latin1":
 		return bad("encoding %q; use utf-8 or latin1", m.Encoding)
-	case len(m.Separator) > 1:
-		return bad("separator %q; use one character", m.Separator)
+	case len(m.Separator) > 1, m.Separator != "" && (m.Separator == `"` || m.Separator != "\t" && m.Separator < " " || m.Separator > "~"):
+		return bad("separator %q; use one character, as , or ; or a tab", m.Separator)
 	case m.Skip < 0 || m.Skip > 1000:
 		return bad("skip %d; use 0 to 1000 lines", m.Skip)
 	case c.Start == "" || c.Duration == "" && c.End == "":

@@ -19,7 +19,10 @@ func (m *Map) moment(s string) (at, alt int64, err error) {
 		if m.Time == "unix_ms" {
 			unit = 1000
 		}
-		if err != nil || n < 0 || n > math.MaxInt64/unit/2 {
+		if err == nil && n <= 0 {
+			return 0, 0, fmt.Errorf("%q is no time of a call: it is not after 1970", s)
+		}
+		if err != nil || n > math.MaxInt64/unit/2 {
 			return 0, 0, fmt.Errorf("%q is no time: a number since 1970 is expected (%s)", s, m.Time)
 		}
 		return n * unit, 0, nil
@@ -28,7 +31,9 @@ func (m *Map) moment(s string) (at, alt int64, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("%q is no time of the form %s", s, m.Time)
 	}
-	at = t.UnixMicro()
+	if at = t.UnixMicro(); at <= 0 {
+		return 0, 0, fmt.Errorf("%q is no time of a call: it is not after 1970", s)
+	}
 	// Go does not say which of two moments it took.
 	for _, other := range []time.Duration{time.Hour, -time.Hour, 30 * time.Minute, -30 * time.Minute} {
 		if o := t.Add(other); o.Format(m.layout) == t.Format(m.layout) {
@@ -68,8 +73,9 @@ func (m *Map) millis(s string) (int64, error) {
 		return total * 1000, nil
 	}
 	factor := map[string]float64{UnitSeconds: 1000, UnitMillis: 1, UnitMinutes: 60_000}[m.Unit]
-	f, err := strconv.ParseFloat(m.plain(s), 64)
-	if err != nil || math.IsNaN(f) || f < 0 || f*factor > longestMS {
+	plain := m.plain(s)
+	f, err := strconv.ParseFloat(plain, 64)
+	if err != nil || strings.Trim(plain, "0123456789.") != "" || f*factor > longestMS {
 		return bad("a number is expected")
 	}
 	return int64(math.Round(f * factor)), nil
