@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -114,7 +113,7 @@ func TestPageIsHarmless(t *testing.T) {
 	require.NotContains(t, html, "<script")
 	require.NotContains(t, html, `" onload="`)
 	require.Contains(t, html, "&lt;script&gt;alert(1)")
-	require.NotRegexp(t, regexp.MustCompile(`(?i)(src|href)\s*=\s*"?https?:`), html, "nothing is fetched")
+	require.NotRegexp(t, `(?i)(src|href)\s*=\s*"?https?:`, html, "nothing is fetched")
 	require.Contains(t, html, "…", "a long label is cut")
 	require.NotContains(t, html, "NaN")
 	require.NotContains(t, html, "ZgotmplZ", "a value in a place where it may do harm")
