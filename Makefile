@@ -10,6 +10,9 @@ LDFLAGS   ?= -X main.version=$(VERSION)
 # Packages tested at once. More than the cores there are makes tests with a real
 # Kamailio wait for each other's processes.
 P         ?= 2
+# Tests of a package that run at once. Most of them wait for time-outs of SIP, so
+# there may be more of them than cores: pkg/app takes 5 minutes in place of 8.
+PARALLEL  ?= 4
 TIMEOUT   ?= 20m
 PKG       ?= ./...
 TESTFLAGS ?=
@@ -72,12 +75,12 @@ try-chroot:
 .PHONY: test
 test: try-chroot ## Run all tests, with a real Kamailio and PostgreSQL (PKG=./pkg/call, P=1, TESTFLAGS=-v)
 	@.ci/packages $(TEST_PACKAGES)
-	$(GO) test -p $(P) -count=1 -timeout $(TIMEOUT) $(TESTFLAGS) $(PKG)
+	$(GO) test -p $(P) -parallel $(PARALLEL) -count=1 -timeout $(TIMEOUT) $(TESTFLAGS) $(PKG)
 
 .PHONY: race
 race: try-chroot ## Run all tests with the race detector
 	@.ci/packages $(RACE_PACKAGES)
-	$(GO) test -race -p $(P) -count=1 -timeout $(TIMEOUT) $(TESTFLAGS) $(PKG)
+	$(GO) test -race -p $(P) -parallel $(PARALLEL) -count=1 -timeout $(TIMEOUT) $(TESTFLAGS) $(PKG)
 
 .PHONY: bench
 bench: ## Measure the figures of docs/performance.md, some 5 minutes (BENCH=regexp, PKG=./pkg/app)
