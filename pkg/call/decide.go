@@ -77,7 +77,8 @@ func (c *Call) survived(p *Policy) (yes, waiting bool) {
 	if oldest <= 0 {
 		oldest = survivorAge
 	}
-	if age := c.FirstAt - c.Boot*1e6; c.Boot == 0 || age < 0 || age > us(oldest) {
+	// The proxy's clock may have been set back since it was started.
+	if c.Boot == 0 || c.FirstAt-c.Boot*1e6 > us(oldest) {
 		return false, false
 	}
 	for i := range c.Legs {

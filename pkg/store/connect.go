@@ -41,7 +41,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, err
 	}
 	if err := checkSchema(ctx, db.DB, target); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, orAway(errors.Join(err, db.Close()))
 	}
 	quick, err := openQuick(&opts)
 	if err != nil {

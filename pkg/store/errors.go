@@ -1,7 +1,12 @@
 package store
 
 import (
+	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
@@ -36,4 +41,32 @@ func isPoison(err error) bool {
 func isFenced(err error) bool {
 	_, ok := errors.AsType[*fencedError](err)
 	return ok
+}
+
+// isCut says that the session ended, or the server went away, in the midst of
+// something: what was asked may be asked again when it is back.
+func isCut(err error) bool {
+	for _, cut := range [...]error{driver.ErrBadConn, sql.ErrConnDone, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, cut) {
+			return true
+		}
+	}
+	if pe, ok := errors.AsType[*pq.Error](err); ok {
+		switch pe.Code {
+		case pqerror.AdminShutdown, pqerror.CrashShutdown, pqerror.CannotConnectNow, pqerror.TooManyConnections:
+			return true
+		}
+		return pe.Code.Class() == pqerror.ClassConnectionException
+	}
+	_, ok := errors.AsType[net.Error](err)
+	return ok
+}
+
+// orAway adds ErrUnreachable to an error that says no more than that the server
+// went away: a start waits for it, or goes on without, instead of giving up.
+func orAway(err error) error {
+	if err == nil || errors.Is(err, ErrUnreachable) || !isCut(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w any more: it went away meanwhile", err, ErrUnreachable)
 }

@@ -58,7 +58,7 @@ func Migrate(ctx context.Context, opts Options) error {
 		return err
 	}
 	_, err = m.Up(ctx)
-	return errors.Join(err, m.Close())
+	return orAway(errors.Join(err, m.Close()))
 }
 
 // Close closes the connections.

@@ -125,3 +125,23 @@ func shortly(t *testing.T) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
+
+// TestCutWhileMigrating: PostgreSQL goes away while the schema is looked at. That is
+// no reason to give up a start: it is waited for like one that was away before.
+func TestCutWhileMigrating(t *testing.T) {
+	t.Parallel()
+	url := database(t)
+	db := connect(t, url)
+	lock, err := db.Conn(t.Context())
+	require.NoError(t, err)
+	defer lock.Close()
+	_, err = lock.ExecContext(t.Context(), "select pg_advisory_lock($1)", int64(0x6279656775617264))
+	require.NoError(t, err)
+	done := make(chan error, 1)
+	go func() { done <- store.Migrate(context.WithoutCancel(t.Context()), store.Options{URL: url}) }()
+	require.Eventually(t, func() bool {
+		return count(t, db, `select count(pg_terminate_backend(pid)) from pg_stat_activity
+			where datname = current_database() and wait_event = 'advisory'`) > 0
+	}, 20*time.Second, 5*time.Millisecond)
+	require.ErrorIs(t, <-done, store.ErrUnreachable)
+}

@@ -31,6 +31,7 @@ type evapiTap struct {
 	skew atomic.Int64 // seconds added to the time of each event
 
 	frames atomic.Int64
+	told   told
 }
 
 // tapped is one connection through the tap.
@@ -155,6 +156,7 @@ func (t *evapiTap) down(c *tapped) error {
 		if _, err := out.Write(body); err != nil {
 			return err
 		}
+		t.told.note(body)
 		if in.Buffered() == 0 {
 			if err := out.Flush(); err != nil {
 				return err

@@ -21,6 +21,7 @@ type injector struct {
 	done []Step  // those carried out, in the order of their ends
 	errs []error // of the laboratory: a fault that could not be made or mended
 	last string
+	outs []outage
 }
 
 // run carries out the steps, and returns when the last of them is over. A ctx
@@ -133,6 +134,7 @@ func (i *injector) restart(ctx, mend context.Context, away time.Duration, end fu
 	defer i.down.Unlock()
 	i.ping.setDown(true)
 	defer i.ping.setDown(false)
+	out := outage{begin: time.Now()}
 	if err := end(); err != nil {
 		return err
 	}
@@ -140,7 +142,18 @@ func (i *injector) restart(ctx, mend context.Context, away time.Duration, end fu
 	if err := i.site.kam.Start(mend); err != nil {
 		return err
 	}
+	out.end = time.Now()
+	i.mu.Lock()
+	i.outs = append(i.outs, out)
+	i.mu.Unlock()
 	return i.site.workers.find(mend, i.site.kam.RPC())
+}
+
+// outages are the times in which Kamailio was away, so far.
+func (i *injector) outages() []outage {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return append([]outage(nil), i.outs...)
 }
 
 // state is what was done last, and what could not be done.

@@ -52,6 +52,7 @@ func (r *Report) Print(out io.Writer) {
 		v.Gap(.5).Round(time.Millisecond), v.Gap(.99).Round(time.Millisecond))
 	say("up on one side, with an incident or without", "%d", len(v.Lost))
 	say("ended calls with one final CDR", "%d", v.Records)
+	say("answered across a restart, and told to nobody", "%d", v.Untold)
 	say("incidents still open", "%d", r.OpenIncidents)
 	say("byeguard ended by itself", "%d times", r.Exits)
 	say("all settled", "%.0f s after the last call's end", r.Settled.Seconds())

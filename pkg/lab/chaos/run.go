@@ -219,6 +219,7 @@ func (r *run) settle(ctx context.Context) (v judge.Verdict, took time.Duration, 
 func (r *run) judge(ctx context.Context) (judge.Verdict, error) {
 	t := judge.Trial{Calls: r.book.evidence(), Step: cseqStep}
 	t.Pings, _, _ = r.ping.result()
+	r.markUntold(t.Calls)
 	var err error
 	if t.Records, err = judge.Records(ctx, r.site.db); err != nil {
 		return judge.Verdict{}, fmt.Errorf("%w: %w", ErrLab, err)
@@ -228,6 +229,19 @@ func (r *run) judge(ctx context.Context) (judge.Verdict, error) {
 	}
 	v := judge.UnderFaults(&t)
 	return v, nil
+}
+
+// markUntold marks the calls that nobody could tell byeguard of: answered across a
+// restart of Kamailio, and no event that shows them was passed on to byeguard.
+func (r *run) markUntold(calls []judge.Call) {
+	for _, o := range r.inject.outages() {
+		for i := range calls {
+			c := &calls[i]
+			if !c.Caller.Answered.IsZero() && o.hides(c.Caller.Began, c.Caller.Answered) {
+				c.Untold = !r.site.evapi.told.enough(c.ID)
+			}
+		}
+	}
 }
 
 func (r *run) report(v judge.Verdict) *Report {

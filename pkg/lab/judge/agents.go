@@ -17,7 +17,7 @@ func FromRecords(caller, callee *lab.Record) Call {
 }
 
 func end(r, peer *lab.Record) End {
-	e := End{Up: r.State.Live(), Answered: r.Answered, Ended: r.Ended}
+	e := End{Up: r.State.Live(), Began: r.Invited, Answered: r.Answered, Ended: r.Ended}
 	for i := range r.Byes {
 		b := &r.Byes[i]
 		if b.Sent {

@@ -24,6 +24,9 @@ type Call struct {
 	// Ordered is when somebody first told Kamailio to end it; zero = nobody did.
 	Ordered        time.Time
 	Caller, Callee End
+	// Untold says that nobody could tell byeguard of the call: no record of it is
+	// no fault then.
+	Untold bool
 	// Proof is what a staying call's callee answered to the caller's re-INVITE
 	// at the end of the run, 0 = nothing.
 	Proof int
@@ -32,6 +35,7 @@ type Call struct {
 // End is what one agent recorded of its leg.
 type End struct {
 	Up              bool
+	Began           time.Time // the INVITE was sent or received
 	Answered, Ended time.Time
 	Byes            []Bye // received, in order
 	// SentBye is when it sent a BYE itself; zero = it did not.

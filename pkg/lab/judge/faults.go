@@ -106,7 +106,9 @@ func took(d time.Duration) string {
 
 // faced judges an answered call by how its ends are now.
 func (v *Verdict) faced(c *Call, rows []*Record, incident bool, step uint32) {
-	if len(rows) != 1 {
+	if c.Untold && len(rows) == 0 {
+		v.Untold++
+	} else if len(rows) != 1 {
 		v.add(NotOneCDR, "%s has %d (caller up: %v, callee up: %v; %s)", c.ID, len(rows), c.Caller.Up, c.Callee.Up, c.how())
 	}
 	final := len(rows) == 1 && rows[0].Final

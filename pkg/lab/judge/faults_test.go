@@ -31,6 +31,7 @@ func goodTrial() judge.Trial {
 			{ID: "half", Ordered: at(9), Caller: over(10, bye(10, 1)), Callee: up},
 			{ID: "up", Caller: up, Callee: up},
 			{ID: "never", Callee: up},
+			{ID: "untold", Untold: true, Caller: own, Callee: over(10, bye(10, 1))},
 		},
 		Records:   []judge.Record{final("own"), final("proxy"), final("mended"), {CallID: "half"}, {CallID: "up"}},
 		Incidents: map[string]int{"half": 1, "": 3},
@@ -49,7 +50,8 @@ func TestGoodTrial(t *testing.T) {
 	trial := goodTrial()
 	v := judge.UnderFaults(&trial)
 	require.Empty(t, v.Problems)
-	require.Equal(t, 4, v.Ended)
+	require.Equal(t, 5, v.Ended)
+	require.Equal(t, 1, v.Untold)
 	require.Equal(t, 1, v.Alive)
 	require.Equal(t, 3, v.Records)
 	require.Equal(t, []string{"half"}, v.Lost)
@@ -59,12 +61,18 @@ func TestGoodTrial(t *testing.T) {
 // TestBadTrials spoils the good trial in each way there is.
 func TestBadTrials(t *testing.T) {
 	t.Parallel()
-	const own, proxy, mended, half, up = 0, 1, 2, 3, 4
+	const own, proxy, mended, half, up, untold = 0, 1, 2, 3, 4, 6
 	tests := []struct {
 		name  string
 		spoil func(e *judge.Trial)
 		want  []judge.Kind
 	}{
+		{"a call without a record that byeguard was told of", func(e *judge.Trial) {
+			e.Calls[untold].Untold = false
+		}, []judge.Kind{judge.NotOneCDR}},
+		{"two records of one that it was not told of", func(e *judge.Trial) {
+			e.Records = append(e.Records, judge.Record{CallID: "untold", Final: true}, judge.Record{CallID: "untold", Final: true})
+		}, []judge.Kind{judge.NotOneCDR}},
 		{"BYE of byeguard's in a live call", func(e *judge.Trial) {
 			e.Calls[up].Callee = judge.End{Answered: noon, Ended: noon, Byes: []judge.Bye{{At: noon, Ahead: 100, Ended: true}}}
 			e.Incidents["up"] = 1

@@ -61,7 +61,9 @@ type Verdict struct {
 	// Alive counts the calls of Stayed that proved to be up.
 	Alive int
 	// Records counts ended calls with exactly one final CDR.
-	Records  int
+	Records int
+	// Untold counts answered calls without a record that nobody could tell byeguard of.
+	Untold   int
 	Problems []Problem
 }
 
