@@ -148,12 +148,12 @@ func (s *Server) known(r *http.Request) (id identity, ok bool, err error) {
 		if !strings.EqualFold(scheme, "Bearer") {
 			return id, false, newProblem(http.StatusUnauthorized, "use Authorization: Bearer and a token")
 		}
-		if wait := s.limits.wait(s.now(), "addr "+remoteHost(r)); wait > 0 {
+		if wait := s.limits.wait(s.now(), "addr "+s.remoteHost(r)); wait > 0 {
 			return id, false, tooMany(wait)
 		}
 		acc, ok := s.accounts.token(strings.TrimSpace(text))
 		if !ok {
-			s.limits.failed(s.now(), "addr "+remoteHost(r))
+			s.limits.failed(s.now(), "addr "+s.remoteHost(r))
 			return id, false, newProblem(http.StatusUnauthorized, "this token is not known")
 		}
 		return identity{Who: Who{Name: acc.name, Role: acc.role, Via: viaToken}}, true, nil

@@ -18,7 +18,7 @@ const auditPatience = 2 * time.Second
 
 // audit tells the log, and PostgreSQL, who did what.
 func (s *Server) audit(r *http.Request, id identity, action, target, detail, outcome string) {
-	e := AuditEntry{At: Time{s.now()}, User: id.Name, Role: string(id.Role), Via: id.Via, Remote: remoteHost(r),
+	e := AuditEntry{At: Time{s.now()}, User: id.Name, Role: string(id.Role), Via: id.Via, Remote: s.remoteHost(r),
 		Action: action, Target: target, Detail: short(detail), Outcome: outcome, Request: requestID(r)}
 	if len(detail) < maxNote {
 		e.Detail = detail

@@ -9,6 +9,7 @@ import (
 	stdlog "log"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -169,8 +170,12 @@ func (s *Server) checkHost(r *http.Request) error {
 // local says that the request came to an address of this machine alone, and not
 // through a proxy of it: what is said there needs no login.
 func (s *Server) local(r *http.Request) bool {
-	return IsLoopback(s.opts.Listen) && isLoopbackHost(hostOnly(r.Host))
+	forwarded := r.Header.Get("Forwarded") + r.Header.Get(forwardedFor)
+	return IsLoopback(s.opts.Listen) && isLoopbackHost(hostOnly(r.Host)) && !s.opts.Config.BehindProxy && forwarded == ""
 }
+
+// forwardedFor is where a proxy adds the address that a request came to it from.
+const forwardedFor = "X-Forwarded-For"
 
 func hostOnly(hostport string) string {
 	if host, _, err := net.SplitHostPort(hostport); err == nil {
@@ -179,7 +184,20 @@ func hostOnly(hostport string) string {
 	return strings.Trim(hostport, "[]")
 }
 
-func remoteHost(r *http.Request) string { return hostOnly(r.RemoteAddr) }
+// remoteHost is where the request comes from. Behind a proxy that is what the proxy
+// itself added: what stands before it anybody may have made up.
+func (s *Server) remoteHost(r *http.Request) string {
+	if s.opts.Config.BehindProxy {
+		if all := r.Header.Values(forwardedFor); len(all) > 0 {
+			last := all[len(all)-1]
+			last = strings.TrimSpace(last[strings.LastIndex(last, ",")+1:])
+			if ip, err := netip.ParseAddr(last); err == nil {
+				return ip.String()
+			}
+		}
+	}
+	return hostOnly(r.RemoteAddr)
+}
 
 // sameOrigin says whether a browser's request comes from our own page. Programs
 // that are no browsers send no Origin.

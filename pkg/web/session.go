@@ -142,7 +142,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request, _ identity) error
 	if !isName(name) {
 		name = ""
 	}
-	keys := []string{"addr " + remoteHost(r)}
+	keys := []string{"addr " + s.remoteHost(r)}
 	if in.Token == "" {
 		keys = append(keys, "user "+name)
 	}
