@@ -90,3 +90,53 @@ func TestP1MassAction(t *testing.T) {
 		})
 	}
 }
+
+// TestResumeAfterRestart: byeguard is away while Kamailio loses the BYEs of many calls.
+// Their ends are found by asking, so their BYEs are inferences and stop; after resume
+// each callee gets one, and every record closes.
+func TestResumeAfterRestart(t *testing.T) {
+	t.Parallel()
+	config := func(c *app.Config) {
+		quick(c)
+		c.MassRate = 2
+	}
+	s := newSite(t, siteOptions{config: config})
+	all := s.calls(32, lab.CallOptions{})
+	dead, up := all[:28], all[28:]
+	for _, p := range all {
+		s.open(p.Caller.CallID())
+	}
+	s.stop()
+	for _, p := range dead {
+		s.forceRace(p)
+	}
+	s.guard(config)
+	s.eventually("a person is told", 60*time.Second, func() bool {
+		return s.count(`SELECT count(*) FROM byeguard.incidents WHERE kind='mass_action' AND state='open'`) == 1
+	})
+	sent := func() (n int) {
+		for _, p := range dead {
+			n += byes(p.Callee)
+		}
+		return n
+	}
+	s.eventually("the rest waits", 60*time.Second, func() bool { return int(s.app.Status().Waiting) == len(dead)-sent() })
+	require.LessOrEqual(t, sent(), 10)
+
+	s.change(control.ActionClear, "")
+	for _, p := range dead {
+		require.NoError(t, p.Callee.WaitEnded(s.ctx))
+		r := s.final(p.Caller.CallID())
+		require.True(t, r.Repaired)
+		require.Equal(t, "end_point_gone", r.RepairWhy)
+		require.Equal(t, 1, byes(p.Callee))
+	}
+	require.Zero(t, s.app.Status().Waiting)
+	for _, p := range up {
+		require.True(t, p.Caller.State().Live() && p.Callee.State().Live(), "a live call was ended")
+	}
+	s.eventually("no call but the live ones is open", 60*time.Second, func() bool {
+		return s.count("SELECT count(*) FROM byeguard.dialogs") == len(up)
+	})
+	s.noViolations()
+}
