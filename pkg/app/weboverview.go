@@ -33,7 +33,7 @@ func (s *webSite) Overview() web.Overview {
 		n := &st.Nodes[i]
 		o.Nodes = append(o.Nodes, web.Node{
 			Name: store.Escape(n.Name), Connected: n.Connected, Ready: n.Connected, Reason: store.Escape(n.Problem), Role: n.Role,
-			Sending: store.Escape(n.Sending), Gate: a.nodes[i].gate(), Backlog: n.Backlog, InFlight: n.InFlight, SkewMS: n.SkewMS,
+			Sending: store.Escape(n.Sending), Gate: a.nodes[i].creditGate(), Backlog: n.Backlog, InFlight: n.InFlight, SkewMS: n.SkewMS,
 		})
 	}
 	if t := s.day.get(now); t != nil {
@@ -54,22 +54,6 @@ func webSwitches(list []control.Switch) []web.Switch {
 		out = append(out, web.Switch{Node: store.Escape(s.Node), Kind: string(s.Kind), By: store.Escape(s.By), Reason: store.Escape(s.Reason), At: web.Time{Time: s.At}})
 	}
 	return out
-}
-
-// gate says whether the proxy relays its events as far as byeguard can know: it
-// does not while more of them than its credit were read and not acknowledged.
-func (n *node) gate() string {
-	if ok, _ := n.status(); !ok || n.events == nil {
-		return "unknown"
-	}
-	st := n.events.Stats()
-	switch {
-	case st.CreditLimit == 0:
-		return "unknown" // datagrams need no credit
-	case st.LastSent-st.LastAcked >= st.CreditLimit:
-		return "closed"
-	}
-	return "open"
 }
 
 // today sums the day up now and then, while somebody looks.
