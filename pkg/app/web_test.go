@@ -7,9 +7,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers/legacy"
 	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
@@ -41,10 +45,32 @@ func (s *site) ask(method, path, csrf string, body any, into any) (code int) {
 	defer res.Body.Close()
 	answer, err := io.ReadAll(res.Body)
 	require.NoError(s.t, err)
+	if strings.HasPrefix(path, "/api/") {
+		validate(s.t, r, res, answer)
+	}
 	if into != nil {
 		require.NoError(s.t, json.Unmarshal(answer, into), "%s", answer)
 	}
 	return res.StatusCode
+}
+
+// validate holds an answer against the description of the API.
+func validate(t *testing.T, r *http.Request, res *http.Response, body []byte) {
+	t.Helper()
+	doc, err := openapi3.NewLoader().LoadFromData(web.OpenAPI())
+	require.NoError(t, err)
+	router, err := legacy.NewRouter(doc)
+	require.NoError(t, err)
+	described := r.Clone(r.Context())
+	described.URL.Scheme, described.URL.Host = "", ""
+	route, params, err := router.FindRoute(described)
+	require.NoError(t, err, "%s is not described", r.URL)
+	in := &openapi3filter.ResponseValidationInput{
+		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route},
+		Status:                 res.StatusCode, Header: res.Header, Options: &openapi3filter.Options{IncludeResponseStatus: true},
+	}
+	in.SetBodyBytes(body)
+	require.NoError(t, openapi3filter.ValidateResponse(r.Context(), in), "%s %s", r.Method, r.URL)
 }
 
 func (s *site) csrf() string {
@@ -157,6 +183,24 @@ func TestWebTellsOfOneSidedBye(t *testing.T) {
 	require.Len(t, stories.Items, 1)
 	require.True(t, stories.Items[0].CDR.Repaired)
 	require.Len(t, stories.Items[0].Ladder, len(stories.Items[0].Events))
+	for _, path := range []string{"overview", "cdrs", "cdrs?repaired=true&state=final&number=bob", "calls", "search?q=" + url.QueryEscape(p.Caller.CallID()),
+		"search?q=12345", "reports", "reports?by=hour", "reports?by=node&zone=Europe/Berlin", "reports?by=carrier", "reconciliations", "audit",
+		fmt.Sprintf("incidents/%d", m.Incident.ID), "incidents?state=unresolved&severity=critical", "incidents/999999", "calls/nothing", "session"} {
+		s.ask(http.MethodGet, "/api/v1/"+path, "", nil, &json.RawMessage{})
+	}
+	var cdrs struct{ Items []struct{ Repaired bool } }
+	s.ask(http.MethodGet, "/api/v1/cdrs?repaired=true", "", nil, &cdrs)
+	require.Len(t, cdrs.Items, 1)
+	s.eventually("figures of the day", 30*time.Second, func() bool {
+		var o struct {
+			Today *struct {
+				OneSided int64 `json:"one_sided"`
+				Repaired int64
+			}
+		}
+		s.ask(http.MethodGet, "/api/v1/overview", "", nil, &o)
+		return o.Today != nil && o.Today.OneSided == 1 && o.Today.Repaired == 1
+	})
 }
 
 // TestWebHandlesIncidents: what is acknowledged in one place is told in the others,

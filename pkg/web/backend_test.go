@@ -42,8 +42,10 @@ func (m *memory) Overview() web.Overview {
 	defer m.mu.Unlock()
 	return web.Overview{Now: web.Time{Time: time.Now()}, Mode: "observe", Live: m.live, Nodes: []web.Node{}, Switches: []web.Switch{}, Database: "ok"}
 }
-func (m *memory) Health() (bool, any) { return false, map[string]any{"ready": false, "why": "a secret place"} }
-func (m *memory) Status() any         { return map[string]string{"instance": "test"} }
+func (m *memory) Health() (bool, any) {
+	return false, map[string]any{"ready": false, "why": "a secret place"}
+}
+func (m *memory) Status() any { return map[string]string{"instance": "test"} }
 
 func (m *memory) Incidents(context.Context, web.Query) (web.Page[web.Incident], error) {
 	if m.away {
@@ -133,4 +135,3 @@ func do(s http.Handler, method, path, body string, change func(*http.Request)) *
 	s.ServeHTTP(w, r)
 	return w
 }
-

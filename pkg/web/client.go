@@ -129,10 +129,10 @@ func (c *client) replay(ctx context.Context, p place, name string, number int64)
 	if name != p.name {
 		return c.resync("the cursor is of another database")
 	}
-	if number >= p.pos {
-		return true // it knows more than this server has told, or as much
+	if number == p.pos {
+		return true
 	}
-	if len(p.ring) > 0 && p.ring[0].number <= number+1 {
+	if len(p.ring) > 0 && number < p.pos && p.ring[0].number <= number+1 {
 		for _, m := range p.ring {
 			if m.number > number && m.number <= p.pos && !c.writeText(m) {
 				return false
