@@ -114,10 +114,10 @@ func options(b web.Backend) web.Options {
 	return web.Options{Listen: "127.0.0.1:0", Backend: b, Logger: log}
 }
 
-func newServer(t testing.TB, o web.Options) *web.Server {
-	t.Helper()
+func newServer(tb testing.TB, o web.Options) *web.Server {
+	tb.Helper()
 	s, err := web.New(o)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return s
 }
 

@@ -18,17 +18,17 @@ import (
 )
 
 // serve runs a server on a port of its own.
-func serve(t testing.TB, o web.Options) (s *web.Server, addr string) {
-	t.Helper()
-	s = newServer(t, o)
+func serve(tb testing.TB, o web.Options) (s *web.Server, addr string) {
+	tb.Helper()
+	s = newServer(tb, o)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx, l) }()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		cancel()
-		require.NoError(t, <-done)
+		require.NoError(tb, <-done)
 	})
 	return s, l.Addr().String()
 }
@@ -40,17 +40,17 @@ type message struct {
 	Reason   string
 }
 
-func dial(t testing.TB, addr, after string, head http.Header) *websocket.Conn {
-	t.Helper()
+func dial(tb testing.TB, addr, after string, head http.Header) *websocket.Conn {
+	tb.Helper()
 	path := "ws://" + addr + "/api/v1/feed"
 	if after != "" {
 		path += "?after=" + after
 	}
 	conn, res, err := websocket.DefaultDialer.Dial(path, head)
-	require.NoError(t, err)
-	require.NoError(t, res.Body.Close())
-	t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
+	require.NoError(tb, err)
+	require.NoError(tb, res.Body.Close())
+	tb.Cleanup(func() { _ = conn.Close() })
+	require.NoError(tb, conn.SetReadDeadline(time.Now().Add(time.Minute)))
 	return conn
 }
 
