@@ -349,6 +349,11 @@ func (f *reconcileFlags) run(cmd *cobra.Command, con *console, open opener, sett
 		return err
 	}
 	r, after, err := compare(cmd.Context(), s, o)
+	if err == nil {
+		if err := app.KeepReconciliation(cmd.Context(), s, cmd.Name(), cmd.Flags().Arg(0), whoami(), o, r); err != nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "byeguard: the page will not show this comparison: %v\n", err)
+		}
+	}
 	if err = errors.Join(err, s.Close()); err != nil {
 		if r != nil {
 			_ = r.Close()
