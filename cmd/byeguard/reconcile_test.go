@@ -42,6 +42,7 @@ func reconciled(b *bench, args ...string) (out outcomeJSON, stderr string, err e
 	text, stderr, err := b.run(append([]string{"reconcile"}, args...)...)
 	if text != "" {
 		require.NoError(b.t, json.Unmarshal([]byte(text), &out), text)
+		require.NotContains(b.t, stderr, "will not show", "it is kept for the page")
 	}
 	return out, stderr, err
 }
