@@ -37,6 +37,7 @@ GOLANGCI  := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
 DEMO_PACKAGES := kamailio kamailio-postgres-modules kamailio-json-modules \
 	kamailio-extra-modules kamailio-utils-modules postgresql
 TEST_PACKAGES := $(DEMO_PACKAGES) baresip linphone-cli mariadb-server-core mariadb-client-core \
+	chromium fonts-dejavu-core \
 	prometheus
 RACE_PACKAGES := $(TEST_PACKAGES) gcc libc6-dev
 

@@ -1,7 +1,7 @@
 // Asks the API. A failure is an ApiError whose words a person can read.
 
 /** Who is signed in; `refresh` fills it. */
-export const session = { user: "", role: "", csrf: "", loginRequired: false, known: false };
+export const session = { user: "", role: "", csrf: "", loginRequired: false, passwords: true };
 
 const rank = { viewer: 1, billing: 2, operator: 3 };
 
@@ -73,7 +73,7 @@ export async function refresh() {
 }
 
 function know(s) {
-  Object.assign(session, { user: s.user ?? "", role: s.role ?? "", csrf: s.csrf ?? "", loginRequired: Boolean(s.login_required), known: true });
+  Object.assign(session, { user: s.user ?? "", role: s.role ?? "", csrf: s.csrf ?? "", loginRequired: Boolean(s.login_required), passwords: s.passwords !== false });
 }
 
 /** Signs in with {user, password} or {token}. */

@@ -3,15 +3,15 @@
 
 const first = 500; // ms
 const longest = 20_000;
-const silent = 12_000; // without a word for so long, the connection is taken for dead
+const silent = 8_000; // without a word for so long, somebody should ask whether it is dead
 
 /**
  * Events: "state", "overview" (detail: the overview), "incident" (detail: the
- * incident), "resync" (what was read before is not to be trusted: read again).
+ * incident), "resync" (what was read before is not to be trusted: read again),
+ * "quiet" (nothing came for long: answer with alive() or dead()).
  */
 export class Feed extends EventTarget {
   state = "off"; // off, connecting, live, lost
-  heard = 0; // when the last message came, ms since 1970
   lostAt = 0; // since when it is not live, 0 = it is
   nextTry = 0;
   #cursor = null;
@@ -19,6 +19,8 @@ export class Feed extends EventTarget {
   #socket = null;
   #timer = 0;
   #watch = 0;
+  #newest = 0; // when the last message came, ms since 1970
+  #asking = false;
 
   start() {
     if (this.state !== "off") return;
@@ -52,14 +54,14 @@ export class Feed extends EventTarget {
     if (this.#cursor !== null) url.searchParams.set("after", this.#cursor);
     const socket = new WebSocket(url);
     this.#socket = socket;
-    this.heardOrOpened = Date.now();
+    this.alive();
     socket.onmessage = (e) => { if (socket === this.#socket) this.#hear(e.data); };
     socket.onclose = () => { if (socket === this.#socket) this.#lost(); };
     socket.onerror = () => {}; // close follows
   }
 
   #hear(data) {
-    this.heard = this.heardOrOpened = Date.now();
+    this.alive();
     let m;
     try {
       m = JSON.parse(data);
@@ -69,11 +71,9 @@ export class Feed extends EventTarget {
     if (m.cursor !== undefined && m.cursor !== null) this.#cursor = m.cursor;
     switch (m.type) {
       case "hello": {
-        const again = this.#tries > 0;
         this.#tries = 0;
         this.lostAt = 0;
         this.#set("live");
-        if (m.resumed === false && again) this.#tell("resync");
         break;
       }
       case "overview":
@@ -107,11 +107,28 @@ export class Feed extends EventTarget {
     return most / 2 + Math.random() * most / 2;
   }
 
+  // A dead connection looks like a quiet one, and the browser shows no pings.
   #look() {
-    if ((this.state === "live" || this.state === "connecting") && Date.now() - this.heardOrOpened > silent) {
-      this.#drop();
-      this.#lost();
+    const quiet = Date.now() - this.#newest > silent;
+    if (this.state === "connecting" && quiet) this.dead();
+    if (this.state === "live" && quiet && !this.#asking) {
+      this.#asking = true;
+      this.#tell("quiet");
     }
+  }
+
+  /** The server has answered otherwise. */
+  alive() {
+    this.#asking = false;
+    this.#newest = Date.now();
+  }
+
+  /** It has not: open a new connection. */
+  dead() {
+    this.#asking = false;
+    if (this.state !== "live" && this.state !== "connecting") return;
+    this.#drop();
+    this.#lost();
   }
 
   #drop() {

@@ -39,7 +39,7 @@ export function drawing(steps, parties, narrow) {
         s("text", { class: "ladder-label", x: (a + b) / 2, y: y - 6, "text-anchor": "middle" }, cut(step.label, narrow ? 16 : 26)));
     } else {
       put(g, s("circle", { class: "ladder-dot", cx: x(step.from ?? 1), cy: y, r: 4 }));
-      if (narrow) put(g, s("text", { class: "ladder-label", x: x(step.from ?? 1) + 9, y: y + 4 }, cut(step.note || step.label, 21)));
+      if (narrow) put(g, s("text", { class: "ladder-label", x: x(step.from ?? 1) + 9, y: y + 4 }, cut(step.note || step.label, 18)));
     }
     if (!narrow) {
       const lines = twoLines(step.note);

@@ -22,6 +22,7 @@ feed.addEventListener("state", () => tell("link"));
 feed.addEventListener("overview", (e) => know(e.detail));
 feed.addEventListener("incident", (e) => learn(e.detail, true));
 feed.addEventListener("resync", () => reload());
+feed.addEventListener("quiet", () => get("/overview").then((o) => { feed.alive(); know(o); }, () => feed.dead()));
 
 /** Reads what the feed does not bring: what was there before it began. */
 export async function reload() {

@@ -90,7 +90,7 @@ function frame() {
 
 function foot() {
   const version = live.overview?.version;
-  set($("foot"), h("span", null, `Times are ${zone()} (${offset()})`), h("a", { href: "#/words" }, "Words explained"),
+  set($("foot"), h("span", null, `Times are ${zone()} (${offset()})`), session.role ? h("a", { href: "#/words" }, "Words explained") : null,
     version ? h("span", null, `byeguard ${version}`) : null);
 }
 

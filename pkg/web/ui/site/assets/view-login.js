@@ -1,7 +1,7 @@
 // Signing in: with a name and a password, or with a token.
 
 import { h, set } from "./dom.js";
-import { signIn } from "./api.js";
+import { session, signIn } from "./api.js";
 import { field } from "./parts.js";
 
 /** The form; done is called when somebody is signed in. */
@@ -26,6 +26,10 @@ export function login(done) {
     set(error);
     (useToken ? token : user).focus();
   });
+  if (!session.passwords) {
+    other.click();
+    other.hidden = true;
+  }
   form.addEventListener("submit", async (e) => {
     e.preventDefault();
     const useToken = !byToken.hidden;

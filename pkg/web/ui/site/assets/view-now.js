@@ -1,9 +1,9 @@
 // Now: how things are at this moment, in a sentence, in figures, and node by node.
 
 import { h, icon, put, set, text } from "./dom.js";
-import { live, on, pressing } from "./live.js";
+import { feed, live, on, pressing } from "./live.js";
 import { may } from "./api.js";
-import { count, percent, plural, time } from "./format.js";
+import { count, moment, percent, plural, time } from "./format.js";
 import { empty, pill, spark, table, term, wide } from "./parts.js";
 import { card } from "./incident.js";
 import { openPause, resume } from "./pause.js";
@@ -71,6 +71,9 @@ export function now({ place, signal }) {
   };
   on("overview", overview, signal);
   on("incident", incidents, signal);
+  // Nothing is well that nobody has seen for a while.
+  const look = setInterval(head, 1000);
+  signal.addEventListener("abort", () => clearInterval(look));
   on("reset", () => { overview(); incidents(); }, signal);
   overview();
   incidents();
@@ -81,6 +84,9 @@ export function now({ place, signal }) {
 function judge() {
   const o = live.overview;
   if (!o) return { tone: "info", title: "Waiting for the first figures …", words: "" };
+  if (feed.state !== "live" && feed.lostAt && Date.now() - feed.lostAt > 1500) {
+    return { tone: "warning", title: "These figures are old", words: `The page is not connected to byeguard. They are of ${moment(live.at)}.` };
+  }
   const nodes = o.nodes ?? [];
   const away = nodes.filter((n) => !n.connected);
   const list = [...live.incidents.values()].filter((i) => i.state === "open");

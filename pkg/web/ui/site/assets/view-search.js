@@ -23,6 +23,10 @@ export function find({ place, query, signal }) {
     else input.focus();
   });
   put(place, h("h1", null, "Search"), h("p", { class: "lead" }, "Find a call by either number, in part or whole, or by its ", term("call_id", "Call-ID"), "."), form, found);
+  if (q && q.length < 3) {
+    put(found, empty("A little more, please", "Give a Call-ID, or at least three digits of a number."));
+    return "Search";
+  }
   if (!q) {
     put(found, empty("Look for any call", "Calls that are up now and records of calls that are over are searched together."));
     return "Search";
