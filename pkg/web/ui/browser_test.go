@@ -38,7 +38,7 @@ func newBrowser(t *testing.T) *browser {
 		chromedp.Flag("force-color-profile", "srgb"),
 		chromedp.Env("TZ=Europe/Berlin"),
 		chromedp.WSURLReadTimeout(60*time.Second))
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, opts...)
 	t.Cleanup(cancel)

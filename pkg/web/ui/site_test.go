@@ -41,7 +41,7 @@ const rates = `carriers:
 
 func newSite(t *testing.T, access web.Config) *site {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	t.Cleanup(cancel)
 	s := &site{t: t, ctx: ctx, kam: lab.MustKamailio(t, lab.KamailioOptions{}), cfg: app.DefaultConfig()}
 	url := lab.Postgres(t)
