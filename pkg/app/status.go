@@ -25,7 +25,7 @@ type Status struct {
 	Journal  string           `json:"journal"`             // "ok", or what is wrong
 	SkewMS   *int64           `json:"database_skew_ms"`
 	Unsaved  int              `json:"unsaved_calls"` // calls whose state waits for PostgreSQL
-	Live     int64            `json:"live_calls"`    // in memory
+	Live     int64            `json:"live_calls"`    // answered and not accounted for yet
 	Waiting  int64            `json:"waiting_calls"` // calls with a BYE that is held back
 	Switches []control.Switch `json:"switches"`
 	Nodes    []NodeStatus     `json:"nodes"`
@@ -49,7 +49,7 @@ func (a *App) Status() Status {
 	h, st := a.health(), a.store.Stats()
 	s := Status{
 		Instance: a.instance, Host: host, PID: os.Getpid(), Version: a.Version, Started: a.began.UTC(), Mode: a.cfg.Mode,
-		Ready: h.Ready, Database: h.Database, Unsaved: st.WaitingCalls, Live: h.Calls,
+		Ready: h.Ready, Database: h.Database, Unsaved: st.WaitingCalls, Live: a.guard.Stats().Open,
 		SkewMS: a.dbClock.millis(), Waiting: a.guard.Stats().Waiting, Switches: a.board.Switches(),
 	}
 	s.OnDisk, s.DiskUse, s.Journal = st.OnDisk, st.OnDiskBytes, h.Journal

@@ -47,6 +47,11 @@ func (s *census) add(st standing, n int64) {
 	}
 }
 
+// open is how many calls are up, or end and are not accounted for yet.
+func (s *census) open() int64 {
+	return s.calls[call.StateUp].Load() + s.calls[call.StateEnding].Load()
+}
+
 // move counts a call that was something else before.
 func (s *census) move(before, after standing) {
 	if before != after {

@@ -29,6 +29,7 @@ type Stats struct {
 	Dropped uint64 // lost because a lane was full
 	Done    uint64 // calls that ended with both legs accounted for
 	Live    int64  // calls in memory, those that linger after their end included
+	Open    int64  // of them, those that were answered and are not accounted for yet
 	Waiting int64  // calls with a command that waits to be allowed
 }
 
@@ -58,6 +59,7 @@ func (g *Guard) Stats() Stats {
 		s.Dropped += l.stats.dropped.Load()
 		s.Done += l.stats.done.Load()
 		s.Live += l.stats.live.Load()
+		s.Open += l.stats.census.open()
 		s.Waiting += l.stats.waiting.Load()
 	}
 	return s
