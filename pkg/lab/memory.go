@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // MemoryGroup is a memory cgroup (version 1 or 2) with some swap, in which a
@@ -129,5 +130,16 @@ func (g *MemoryGroup) Close() error {
 		}
 		errs = append(errs, os.Remove(g.swap))
 	}
-	return errors.Join(append(errs, os.Remove(g.dir))...)
+	return errors.Join(append(errs, g.remove())...)
+}
+
+// remove removes the group. A process that was killed belongs to it until whoever
+// inherited it, init say, has asked for its status.
+func (g *MemoryGroup) remove() error {
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		err := os.Remove(g.dir)
+		if !errors.Is(err, syscall.EBUSY) || time.Now().After(end) {
+			return err
+		}
+	}
 }
