@@ -33,6 +33,10 @@ func (c *Call) closeLegs(ev *Event, p *Policy, out []Effect) []Effect {
 			l.Code = int32(code)
 		}
 		if why && c.Repaired == ReasonNone {
+			if owed := c.whyOwed(s); l.Why == ReasonNone && owed != ReasonNone { // another byeguard's BYE was faster
+				l.Why = owed
+				out = c.raise(IncidentOneSided, SeverityWarning, s, "the "+s.String()+"'s leg was owed a BYE: "+string(l.Why), l.Why, out)
+			}
 			c.Repaired = l.Why
 		}
 		if c.Open != 0 {
@@ -41,6 +45,22 @@ func (c *Call) closeLegs(ev *Event, p *Policy, out []Effect) []Effect {
 		}
 	}
 	return out
+}
+
+// whyOwed is why a leg was owed the BYE that another byeguard sent, as far as the
+// facts tell here; none: they do not.
+func (c *Call) whyOwed(s Side) Reason {
+	switch {
+	case c.LostSeen != 0:
+		return ReasonLogLine
+	case c.EndedSeen != 0:
+		return ReasonProxyEnded
+	case c.Leg(s.Other()).proxyBye() != nil:
+		return ReasonByeMissing
+	case c.Leg(s.Other()).Closed():
+		return ReasonOtherEndGone
+	}
+	return ReasonNone
 }
 
 // evidence says how the leg is known to have ended, LegUp if it is not.
