@@ -136,7 +136,9 @@ func (g *MemoryGroup) Close() error {
 // remove removes the group. A process that was killed belongs to it until whoever
 // inherited it, init say, has asked for its status.
 func (g *MemoryGroup) remove() error {
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(10 * time.Second); ; <-tick.C {
 		err := os.Remove(g.dir)
 		if !errors.Is(err, syscall.EBUSY) || time.Now().After(end) {
 			return err
